@@ -1,0 +1,58 @@
+# Every target sets up what it needs. `make help` lists them.
+PYTHON ?= python3.11
+VENV ?= .venv
+PORT ?= 3000
+DATA ?= data/applications.csv
+ARGS ?=
+LOCK_OPTIONS := --quiet --upgrade --python-version 3.11 --no-emit-package nvidia-nccl-cu12 --custom-compile-command "make lock"
+UV_VERSION := 0.13.8
+
+BIN := $(VENV)/bin
+export BENTOML_DO_NOT_TRACK := True
+.DEFAULT_GOAL := help
+.PHONY: help install serve train data test check lock load
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+
+install: $(VENV)/installed  ## Set up the virtual environment from requirements.txt
+
+$(VENV)/uv:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; install it, or name another 3.11: make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+# --no-deps: the lock names every package, and leaves out the 469 MB GPU library that xgboost asks for.
+$(VENV)/installed: requirements.txt | $(VENV)/uv
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r requirements-dev.txt
+	@touch $@
+
+serve: install  ## Train a model if there is none, and serve it on PORT (3000)
+	@$(BIN)/bentoml models get credit_risk_model:latest >/dev/null 2>&1 || $(MAKE) --no-print-directory train
+	$(BIN)/bentoml serve --production --port $(PORT)
+
+train: install  ## Train on DATA (data/applications.csv) and save the model; ARGS="..." for more, see train.py --help
+	$(BIN)/python train.py --data $(DATA) $(ARGS)
+
+data: install  ## Download the public data set into data/CreditScoring.csv
+	$(BIN)/python data/download.py
+
+test: $(VENV)/installed-dev  ## Run the tests and print the coverage
+	$(BIN)/python -m pytest --cov=credit_risk --cov-report=term-missing:skip-covered $(ARGS)
+
+check: $(VENV)/installed-dev  ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+load: install  ## Open locust's web UI on port 8089 against the service on PORT
+	$(BIN)/locust --host http://localhost:$(PORT) $(ARGS)
+
+lock: $(VENV)/uv  ## Resolve requirements.txt and requirements-dev.txt anew
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt

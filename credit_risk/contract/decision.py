@@ -1,0 +1,50 @@
+"""What the service answers: a status, the probability behind it, and what it was made with."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from credit_risk.contract.application import ApplicationWarning
+
+Status = Literal["APPROVED", "MAYBE", "DECLINED"]
+
+POINTS_TO_DOUBLE_ODDS = 20
+BASE_POINTS = 600
+BASE_ODDS = 50  # good to bad, at BASE_POINTS
+_FACTOR = POINTS_TO_DOUBLE_ODDS / math.log(2)
+_OFFSET = BASE_POINTS - _FACTOR * math.log(BASE_ODDS)
+
+
+def score_of(margin: float) -> int:
+    """Scorecard points from the model's margin, the log odds of default.
+
+    600 points are odds of 50 good to 1 bad, and every 20 points double them (the usual scorecard scaling;
+    Siddiqi, Credit Risk Scorecards, 2006, chapter 6): 0.3 is 512 points, 0.5 is 487.
+    """
+    return round(_OFFSET - _FACTOR * margin)
+
+
+class Decision(BaseModel):
+    """The answer to one application."""
+
+    model_config = ConfigDict(frozen=True)
+
+    Status: Annotated[Status, Field(description="MAYBE asks for a person's review.", examples=["DECLINED"])]
+    probability_of_default: Annotated[
+        float,
+        Field(
+            ge=0, le=1, description="Rounded to 4 places; the status was decided before rounding.", examples=[0.6312]
+        ),
+    ]
+    score: Annotated[int, Field(description="Points: 600 at odds of 50 to 1, 20 more double the odds.", examples=[472])]
+    warnings: Annotated[list[ApplicationWarning], Field(description="What is odd about the application.")]
+    decision_id: Annotated[
+        str, Field(description="Unique; sorts by time.", examples=["019a9f3c-6c1e-7bd3-8f5a-3f1f7a0c9a41"])
+    ]
+    model: Annotated[str, Field(description="Tag of the model.", examples=["credit_risk_model:kq3f2lgo2k6tqaav"])]
+    policy: Annotated[
+        str, Field(description="Version of the policy: the start of its content's hash.", examples=["1f0c9d3ab2e4"])
+    ]

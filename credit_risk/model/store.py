@@ -1,0 +1,95 @@
+"""The BentoML model store: save a trained model, find one by tag, load it. The only module that knows the store.
+
+A saved model holds all that a decision depends on: the booster, the order of its features, and metadata on how it came
+about. The DictVectorizer goes with it for whoever loads the model elsewhere; serving reads the names of the features
+from the metadata instead, as a pickle would run whatever code somebody put into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bentoml
+from bentoml.exceptions import BentoMLException, NotFound
+
+from credit_risk.contract.errors import ModelError
+from credit_risk.model.features import Encoder
+from credit_risk.model.scorer import Scorer
+
+if TYPE_CHECKING:
+    import xgboost as xgb
+    from sklearn.feature_extraction import DictVectorizer
+
+MODEL_NAME = "credit_risk_model"
+BOOSTER_FILE = "saved_model.ubj"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model out of the store, ready to score."""
+
+    tag: str  # name:version
+    scorer: Scorer
+    metadata: dict[str, Any]
+
+    @property
+    def data_source(self) -> str:
+        """`synthetic` or `real`: what the model was trained on."""
+        return str(self.metadata["data_source"])
+
+
+def save_model(
+    booster: xgb.Booster, vectorizer: DictVectorizer, *, labels: dict[str, str], metadata: dict[str, Any]
+) -> str:
+    """Put a model into the store under a new version of MODEL_NAME; answers its tag."""
+    saved = bentoml.xgboost.save_model(
+        MODEL_NAME,
+        booster,
+        custom_objects={"DictVectorizer": vectorizer},
+        signatures={"predict": {"batchable": True, "batch_dim": 0}},
+        labels=labels,
+        metadata=metadata
+        | {
+            "features": list(Encoder.of(vectorizer).names),
+            "booster_sha256": hashlib.sha256(booster.save_raw("ubj")).hexdigest(),
+        },
+    )
+    return str(saved.tag)
+
+
+def check_model(tag: str) -> str:
+    """The full tag, name:version, that a tag stands for now: `latest` moves whenever a model is saved.
+
+    Raises ModelError where the model is missing, was changed after it was saved, or was not saved by this project.
+    """
+    return str(_checked(tag).tag)
+
+
+def load_model(tag: str) -> StoredModel:
+    """Load a model by tag, checked as by `check_model`."""
+    found = _checked(tag)
+    metadata: dict[str, Any] = dict(found.info.metadata)
+    return StoredModel(
+        str(found.tag), Scorer(bentoml.xgboost.load_model(found), Encoder(metadata["features"])), metadata
+    )
+
+
+def _checked(tag: str) -> bentoml.Model:
+    try:
+        found = bentoml.models.get(tag)
+    except NotFound:
+        raise ModelError(f"there is no model {tag} in the BentoML model store; train one with `make train`") from None
+    except (BentoMLException, ValueError) as error:
+        raise ModelError(f"model {tag} can't be read from the BentoML model store: {error}") from None
+    if "booster_sha256" not in found.info.metadata or "predict" not in found.info.signatures:
+        raise ModelError(f"model {found.tag} was not saved by this project's train.py; train one with `make train`")
+    booster = Path(found.path_of(BOOSTER_FILE))
+    if (
+        not booster.is_file()
+        or hashlib.sha256(booster.read_bytes()).hexdigest() != found.info.metadata["booster_sha256"]
+    ):
+        raise ModelError(f"model {found.tag} was changed after it was saved; restore it or train one with `make train`")
+    return found

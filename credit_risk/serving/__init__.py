@@ -1,0 +1,1 @@
+"""Requests: the second floor, between HTTP and the model."""

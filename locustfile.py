@@ -1,0 +1,44 @@
+"""Load-test users: `make load`, then choose users and spawn rate at http://localhost:8089."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from locust import HttpUser, between, task
+
+from credit_risk.contract.application import CreditApplication
+from credit_risk.model.data import load_dataset
+
+SAMPLE = CreditApplication.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
+APPLICATIONS = [
+    a.model_dump() for a in load_dataset(Path(__file__).with_name("data") / "applications.csv").applications
+]
+
+
+class CreditRiskTestUser(HttpUser):
+    """The tutorial's user: posts one and the same application."""
+
+    wait_time = between(0.01, 2)
+
+    @task
+    def classify(self) -> None:
+        self.client.post("/classify", json=SAMPLE)
+
+
+class ApplicantUser(HttpUser):
+    """Posts applications drawn from data/, as real traffic is a mix, and checks each answer."""
+
+    wait_time = between(0.01, 2)
+
+    @task
+    def classify(self) -> None:
+        with self.client.post("/classify", json=random.choice(APPLICATIONS), catch_response=True) as response:
+            if response.status_code != 200:
+                response.failure(f"status {response.status_code}: {response.text}")
+                return
+            decision = response.json()
+            if decision.get("Status") not in ("APPROVED", "MAYBE", "DECLINED"):
+                response.failure("the answer has no Status")
+            elif not 0 <= decision.get("probability_of_default", -1) <= 1:
+                response.failure("the answer has no probability of default")

@@ -1,0 +1,64 @@
+"""A model store of its own for the test run, filled once by the real train.py on the bundled data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+HOME = Path(tempfile.mkdtemp(prefix="credit-risk-tests-"))
+
+# BentoML reads these once, at import.
+os.environ["BENTOML_HOME"] = str(HOME / "bentoml")
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(HOME / "prometheus")
+os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+(HOME / "prometheus").mkdir()
+hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("tests")
+
+from credit_risk.model.data import KNOWN_FILES, Dataset, load_dataset  # noqa: E402
+from credit_risk.model.store import StoredModel, load_model  # noqa: E402
+
+
+def train(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run train.py as a user does; `home` is another model store than the run's."""
+    environment = os.environ | ({"BENTOML_HOME": str(home)} if home else {})
+    command = [sys.executable, "train.py", *arguments]
+    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trained() -> Iterator[str]:
+    """What train.py printed when it filled the run's model store."""
+    result = train()
+    assert result.returncode == 0, result.stderr
+    yield result.stdout
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def model(trained: str) -> StoredModel:  # noqa: ARG001 - the store must be filled
+    return load_model("credit_risk_model:latest")
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> Dataset:
+    return load_dataset(PROJECT / "data" / "applications.csv")
+
+
+@pytest.fixture(scope="session")
+def real_file() -> Path:
+    """The public data set, which is not part of the project: from `make data`, or from a folder beside the project."""
+    for path in (PROJECT / "data" / "CreditScoring.csv", *PROJECT.parent.glob("*/data/CreditScoring.csv")):
+        if path.is_file() and KNOWN_FILES.get(hashlib.sha256(path.read_bytes()).hexdigest()) == "real":
+            return path
+    pytest.skip("the public data set is not here; `make data` downloads it")

@@ -1,0 +1,94 @@
+"""A real `bentoml serve` on a free port, with its log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.conftest import HOME, PROJECT
+
+BENTOML = str(Path(sys.executable).with_name("bentoml"))
+
+
+class Server(NamedTuple):
+    url: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(*arguments: str, folder: Path = PROJECT, **environment: str) -> Iterator[Server]:
+    """`bentoml serve` with these arguments, ready; ended with its workers afterwards."""
+    port = free_port()
+    log = HOME / f"serve-{port}.log"
+    # Not the test run's own folder for metrics, which the server clears, nor what a service in process has pinned.
+    own = ("PROMETHEUS_MULTIPROC_DIR", "BENTOML_CONFIG", "CREDIT_RISK_MODEL")
+    inherited = {name: value for name, value in os.environ.items() if name not in own}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [BENTOML, "serve", *arguments, "--port", str(port)],
+            cwd=folder,
+            env=inherited | environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(f"http://127.0.0.1:{port}", log, process)
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until_ready(server: Server, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{server.url}/readyz", timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.1)
+    raise AssertionError(f"the server did not become ready:\n{server.log.read_text()}")
+
+
+def workers_of(server: Server, expected: int, seconds: float = 20) -> int:
+    """How many workers have started, once `expected` have or the time is up: the server is ready with the first."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and _started(server) < expected:
+        time.sleep(0.1)
+    return _started(server)
+
+
+def _started(server: Server) -> int:
+    return server.log.read_text().count("Service credit_risk_classifier initialized")
+
+
+@pytest.fixture(scope="session")
+def server(trained: str) -> Iterator[Server]:  # noqa: ARG001 - the store must be filled
+    with serving("--production") as server:
+        yield server

@@ -1,0 +1,167 @@
+"""The README's commands, run as they are written, in a clone of the project with a model store of its own.
+
+Three things differ from a reader's machine: the port is free, the virtual environment is that of the test run, and the
+commands that run these tests or need minutes are checked by name only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.e2e.conftest import free_port
+
+README = (PROJECT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [block for language, block in BLOCKS if language == "sh"]
+ANSWERS = {command: answer for (_, command), (language, answer) in pairwise(BLOCKS) if language == "json"}
+UNREPEATABLE = ("decision_id", "model")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Follows the README in a folder of its own."""
+
+    folder: Path
+    home: Path  # of the model store
+    port: int
+
+    @classmethod
+    def arriving(cls, folder: Path) -> Reader:
+        """One with a clone of the project and nothing else."""
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, capture_output=True, text=True, check=True
+        )
+        for name in filter(lambda name: (PROJECT / name).is_file(), listed.stdout.splitlines()):
+            (folder / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, folder / "clone" / name)
+        return cls(folder / "clone", folder / "bentoml", free_port())
+
+    def on_another_machine(self, home: Path) -> Reader:
+        """The same with a copy of the model store, as two servers must not share one."""
+        shutil.copytree(self.home, home)
+        return replace(self, home=home, port=free_port())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        pinned = ("CREDIT_RISK_MODEL", "BENTOML_CONFIG", "PROMETHEUS_MULTIPROC_DIR")
+        return {name: value for name, value in os.environ.items() if name not in pinned} | {
+            "VENV": sys.prefix,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "BENTOML_HOME": str(self.home),
+            "PORT": str(self.port),
+        }
+
+    def start(self, command: str) -> subprocess.Popen[str]:
+        here = re.sub(r"(localhost:|--port )3000", rf"\g<1>{self.port}", command)
+        return subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", here],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, command: str) -> str:
+        process = self.start(command)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        return output
+
+    def wait_until_ready(self, process: subprocess.Popen[str]) -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                urllib.request.urlopen(f"http://localhost:{self.port}/readyz", timeout=5).close()
+                return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.2)
+        raise AssertionError("the server did not become ready")
+
+    def stop(self, process: subprocess.Popen[str]) -> None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """A reader who has done what the README opens with."""
+    reader = Reader.arriving(tmp_path_factory.mktemp("readme"))
+    server = reader.start(COMMANDS[0])
+    reader.wait_until_ready(server)
+    yield reader
+    reader.stop(server)
+
+
+def starting(words: str) -> list[str]:
+    return [command for command in COMMANDS if command.startswith(words)]
+
+
+def test_it_opens_with_the_command_and_a_real_answer() -> None:
+    assert COMMANDS[0] == "make serve\n"
+    assert COMMANDS[1].startswith("curl")
+
+
+@pytest.mark.parametrize("command", starting("curl"))
+def test_the_answers_are_those_that_are_shown(reader: Reader, command: str) -> None:
+    shown, answered = json.loads(ANSWERS[command]), json.loads(reader.run(command))
+    for field in UNREPEATABLE:
+        assert (field in shown) == (field in answered)
+    assert {k: v for k, v in answered.items() if k not in UNREPEATABLE} == {
+        k: v for k, v in shown.items() if k not in UNREPEATABLE
+    }
+
+
+def test_training_and_load_run(reader: Reader) -> None:
+    [train] = starting("make train")
+    assert "Saved credit_risk_model:" in reader.run(train)
+    [load] = starting("make load")
+    assert " 0(0.00%)" in reader.run(load)
+
+
+def test_building_and_serving_the_bento_run(reader: Reader, tmp_path: Path) -> None:
+    [build] = starting("bentoml build")
+    assert "Successfully built" in reader.run(build)
+    other = reader.on_another_machine(tmp_path / "bentoml")
+    bento = "bentoml serve credit_risk_classifier:latest"
+    assert f"`{bento}`" in README
+    for command in (*starting("bentoml serve"), f"{bento} --port 3000"):
+        server = other.start(command)
+        other.wait_until_ready(server)
+        other.stop(server)
+
+
+def test_every_command_is_run_here_or_runs_this() -> None:
+    run_here = {*starting("curl"), *starting("make train"), *starting("make load"), *starting("bentoml"), COMMANDS[0]}
+    assert [command for command in COMMANDS if command not in run_here] == ["make check\nmake test\n"]
+
+
+def test_every_target_it_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+
+
+def test_every_file_it_links_to_exists() -> None:
+    for link in re.findall(r"\]\((?!http)([^)#]+)", README):
+        assert (PROJECT / link).exists(), link

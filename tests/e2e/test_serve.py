@@ -1,0 +1,134 @@
+"""Through the door that users use: the commands of the tutorial, clients, and what the server logs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import bentoml
+import pytest
+import yaml
+
+from tests.conftest import PROJECT, train
+from tests.corpus import BAD, GOOD, SAMPLE
+from tests.e2e.conftest import BENTOML, Server, serving, workers_of
+
+
+def post(url: str, body: bytes) -> tuple[int, bytes]:
+    request = urllib.request.Request(f"{url}/classify", body, {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_good_and_bad_bodies_are_answered_and_nothing_of_them_is_logged(server: Server) -> None:
+    for body in GOOD.values():
+        assert post(server.url, body)[0] == 200
+    for bad in BAD.values():
+        status, answer = post(server.url, bad.body)
+        assert status == 400
+        assert bad.fix in answer.decode()
+    log = server.log.read_text()
+    for bad in BAD.values():
+        assert bad.secret is None or bad.secret not in log
+    assert "Traceback" not in log
+    assert server.process.poll() is None
+    assert post(server.url, GOOD["nulls"])[0] == 200
+
+
+def test_both_workers_of_the_configuration_run(server: Server) -> None:
+    assert workers_of(server, 2) == 2
+
+
+def test_bentomls_own_client_works(server: Server) -> None:
+    with bentoml.SyncHTTPClient(server.url) as client:
+        decision = client.classify(SAMPLE)
+        assert decision["Status"] in ("APPROVED", "MAYBE", "DECLINED")
+        assert [d["score"] for d in client.classify_batch([SAMPLE, SAMPLE])] == [decision["score"]] * 2
+
+
+@pytest.mark.parametrize("arguments", [(), ("service:svc",)], ids=["bentoml serve", "bentoml serve service:svc"])
+def test_the_other_ways_to_serve(arguments: tuple[str, ...]) -> None:
+    with serving(*arguments) as server:
+        assert post(server.url, GOOD["nulls"])[0] == 200
+        assert workers_of(server, 2) == 2
+
+
+def test_another_configuration_policy_and_model_take_effect(tmp_path: Path) -> None:
+    configuration = yaml.safe_load((PROJECT / "bentoconfiguration.yaml").read_text())
+    configuration["services"]["credit_risk_classifier"]["workers"] = 1
+    (tmp_path / "bentoconfiguration.yaml").write_text(yaml.safe_dump(configuration))
+    policy = yaml.safe_load((PROJECT / "policy.yaml").read_text())
+    policy["cutoffs"] = {"decline_above": 0.02, "review_above": 0.01}
+    (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy))
+    older = str(bentoml.models.get("credit_risk_model:latest").tag)
+    assert train("--seed", "5").returncode == 0
+    newer = str(bentoml.models.get("credit_risk_model:latest").tag)
+    try:
+        with serving(
+            BENTOML_CONFIG=str(tmp_path / "bentoconfiguration.yaml"),
+            CREDIT_RISK_POLICY=str(tmp_path / "policy.yaml"),
+            CREDIT_RISK_MODEL=older,
+        ) as server:
+            _, answer = post(server.url, GOOD["the tutorial's sample"])
+            assert b'"Status":"DECLINED"' in answer
+            assert older in answer.decode()
+            assert workers_of(server, 2, seconds=3) == 1
+    finally:
+        bentoml.models.delete(newer)
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        (
+            {"CREDIT_RISK_MODEL": "credit_risk_model:nowhere"},
+            "there is no model credit_risk_model:nowhere in",
+        ),
+        ({"CREDIT_RISK_MODEL": "No Model"}, "invalid settings: CREDIT_RISK_MODEL"),
+        ({"CREDIT_RISK_POLICY": "nowhere.yaml"}, "policy nowhere.yaml can't be read"),
+    ],
+)
+def test_it_refuses_to_start_wrong(environment: dict[str, str], sentence: str) -> None:
+    result = subprocess.run(
+        [BENTOML, "serve"],
+        cwd=PROJECT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert f"credit_risk: {sentence}" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()[-1].split(". ")) == 1
+
+
+def test_a_built_bento_serves_its_own_model_and_configuration(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [BENTOML, "build", "--output", "tag"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    tag = built.stdout.strip().removeprefix("__tag__:")
+    bento = bentoml.get(tag)
+    [pinned] = [str(model.tag) for model in bento.info.all_models]
+    sources = {str(path.relative_to(bento.path)) for path in Path(bento.path, "src").rglob("*") if path.is_file()}
+    assert {"src/service.py", "src/policy.yaml", "src/bentoconfiguration.yaml"} <= sources
+    assert not [path for path in sources if path.startswith(("src/tests", "src/data", "src/train", "src/bench"))]
+    assert train("--seed", "6").returncode == 0
+    newer = str(bentoml.models.get("credit_risk_model:latest").tag)
+    try:
+        with serving(tag, folder=tmp_path) as server:
+            _, answer = post(server.url, GOOD["nulls"])
+            assert pinned in answer.decode()
+            assert newer not in answer.decode()
+            assert workers_of(server, 2) == 2
+    finally:
+        bentoml.models.delete(newer)
+        bentoml.delete(tag)

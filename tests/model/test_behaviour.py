@@ -1,0 +1,84 @@
+"""What a lender may rely on in the trained model, whatever its figures."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from credit_risk.contract.application import CreditApplication, Marital
+from credit_risk.model.data import Dataset
+from credit_risk.model.store import StoredModel
+from tests.unit.test_features import APPLICATIONS
+
+
+def margins(model: StoredModel, applications: list[CreditApplication]) -> NDArray[np.float64]:
+    encoder = model.scorer.encoder
+    return model.scorer.margins(encoder.matrix([encoder.encode(application) for application in applications]))
+
+
+def changed(application: CreditApplication, **changes: Any) -> CreditApplication:
+    return CreditApplication.model_validate(application.model_dump() | changes)
+
+
+WORSE_WHEN_MORE = {"debt": 10_000_000, "amount": 100_000, "expenses": 10_000}
+WORSE_WHEN_LESS = ("income", "assets", "seniority")
+
+
+@given(application=APPLICATIONS, data=st.data())
+@pytest.mark.parametrize("field", [*WORSE_WHEN_MORE, *WORSE_WHEN_LESS])
+def test_what_is_worse_never_lowers_the_probability_of_default(
+    model: StoredModel, field: str, application: CreditApplication, data: st.DataObject
+) -> None:
+    value = getattr(application, field)
+    if value is None:
+        application, value = changed(application, **{field: 100.0}), 100.0
+    low, high = (int(value), WORSE_WHEN_MORE[field]) if field in WORSE_WHEN_MORE else (0, int(value))
+    number = st.integers(low, high) if isinstance(value, int) else st.integers(low, high).map(float)
+    other = data.draw(number)
+    worse = max(value, other) if field in WORSE_WHEN_MORE else min(value, other)
+    before, after = margins(model, [application, changed(application, **{field: worse})])
+    assert after >= before
+
+
+def test_what_is_worse_raises_it_for_many(model: StoredModel, synthetic: Dataset) -> None:
+    """The constraints above would hold for a constant as well."""
+    applications = [a for a in synthetic.applications if None not in (a.income, a.assets, a.debt)]
+    before = margins(model, applications)
+    for changes in ({"income": 20.0}, {"seniority": 0}, {"records": "yes"}):
+        after = margins(model, [changed(application, **changes) for application in applications])
+        assert (after > before).mean() > 0.5, changes
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64, 1000])
+def test_order_and_company_change_nothing(model: StoredModel, synthetic: Dataset, size: int) -> None:
+    applications = synthetic.applications[:2000]
+    expected = margins(model, applications)
+    order = np.random.default_rng(size).permutation(len(applications))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        assert np.array_equal(margins(model, [applications[row] for row in rows]), expected[rows])
+        if start > 300 * size:
+            break
+
+
+@given(application=APPLICATIONS, age=st.integers(18, 100), marital=st.sampled_from(get_args(Marital)))
+def test_age_and_marital_status_change_nothing(
+    model: StoredModel, application: CreditApplication, age: int, marital: str
+) -> None:
+    before, after = margins(model, [application, changed(application, age=age, marital=marital)])
+    assert before == after
+
+
+def test_a_clean_file_is_safe_and_a_bad_one_is_not(model: StoredModel, synthetic: Dataset) -> None:
+    safe: dict[str, Any] = {"seniority": 15, "home": "owner", "records": "no", "job": "fixed", "income": 300.0}
+    unsafe: dict[str, Any] = {"seniority": 0, "home": "rent", "records": "yes", "job": "partime", "income": 50.0}
+    clean = changed(synthetic.applications[0], **safe, assets=20_000.0, debt=0.0, amount=500)
+    bad = changed(clean, **unsafe, assets=0.0, amount=2000)
+    clean_margin, bad_margin = margins(model, [clean, bad])
+    assert 1 / (1 + np.exp(-clean_margin)) < 0.1
+    assert 1 / (1 + np.exp(-bad_margin)) > 0.7

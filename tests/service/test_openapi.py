@@ -1,0 +1,48 @@
+"""What Swagger UI shows, and that it is true."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> dict[str, Any]:
+    response = client.get("/docs.json")
+    assert response.status_code == 200
+    document: dict[str, Any] = response.json()
+    return document
+
+
+def test_the_examples_are_decided(client: TestClient, document: dict[str, Any]) -> None:
+    [example] = document["components"]["schemas"]["CreditApplication"]["examples"]
+    assert client.post("/classify", json=example).status_code == 200
+
+
+def test_missing_values_are_nullable_and_nothing_else_is(document: dict[str, Any]) -> None:
+    fields = document["components"]["schemas"]["CreditApplication"]["properties"]
+    nullable = {name for name, field in fields.items() if {"type": "null"} in field.get("anyOf", [])}
+    assert nullable == {"income", "assets", "debt"}
+    assert fields["records"]["enum"] == ["no", "yes"]
+    assert fields["age"]["minimum"] == 18
+
+
+def test_the_answers_are_described_and_errors_as_they_come(client: TestClient, document: dict[str, Any]) -> None:
+    for path in ("/classify", "/classify_batch"):
+        responses = document["paths"][path]["post"]["responses"]
+        assert set(responses) == {"200", "400", "500", "503"}
+        assert responses["400"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+    described = document["components"]["schemas"]
+    error = client.post("/classify", content=b"{}").json()
+    assert set(error) == set(described["Error"]["properties"])
+    assert set(error["detail"][0]) == set(described["ErrorDetail"]["properties"])
+    decision = client.post("/classify", json=described["CreditApplication"]["examples"][0]).json()
+    assert set(decision) == set(described["Decision"]["properties"])
+
+
+def test_every_reference_leads_somewhere(client: TestClient, document: dict[str, Any]) -> None:
+    found = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', client.get("/docs.json").text))
+    assert {"CreditApplication", "Decision", "Error"} <= found <= set(document["components"]["schemas"])

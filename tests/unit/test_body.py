@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from credit_risk.contract.body import MAX_BATCH, MAX_DETAILS, parse_application, parse_applications
+from credit_risk.contract.errors import InvalidRequestError
+from tests.corpus import BAD, GOOD, SAMPLE, Bad
+
+
+def test_the_corpus_is_as_large_as_promised() -> None:
+    assert len(BAD) >= 80
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_body_is_an_application(name: str) -> None:
+    application = parse_application(GOOD[name])
+    assert application.model_dump() == json.loads(GOOD[name])
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_a_bad_body_is_refused_by_field_and_fix_without_its_value(bad: Bad) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_application(bad.body)
+    details = refused.value.detail
+    at_fault = [detail for detail in details if detail["loc"] == ([] if bad.field is None else [bad.field])]
+    assert any(bad.fix in detail["msg"] for detail in at_fault), details
+    assert bad.secret is None or bad.secret not in refused.value.body.decode()
+
+
+def test_the_error_body_is_json_of_error_and_detail() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_application(BAD["income: numeric string"].body)
+    assert json.loads(refused.value.body) == {
+        "error": "1 fault in the application: income",
+        "detail": [
+            {
+                "loc": ["income"],
+                "msg": "must be a number from 0 to 100000, without quotes, or null if it is unknown",
+                "type": "float_type",
+            }
+        ],
+    }
+
+
+def test_a_batch_keeps_its_order() -> None:
+    bodies = list(GOOD.values())
+    applications = parse_applications(b"[" + b",".join(bodies) + b"]")
+    assert applications == [parse_application(body) for body in bodies]
+
+
+def test_an_empty_batch_is_a_batch() -> None:
+    assert parse_applications(b"[]") == []
+
+
+@pytest.mark.parametrize("name", [name for name, bad in BAD.items() if bad.field is not None])
+def test_a_fault_in_a_batch_is_located(name: str) -> None:
+    good, bad = GOOD["nulls"], BAD[name]
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_applications(b"[" + b",".join([good, good, bad.body]) + b"]")
+    assert [2, bad.field] in [detail["loc"] for detail in refused.value.detail]
+
+
+def test_an_object_is_not_a_batch() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_applications(GOOD["the tutorial's sample"])
+    assert "JSON array" in refused.value.detail[0]["msg"]
+
+
+def test_too_large_a_batch_is_refused() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_applications(json.dumps([SAMPLE] * (MAX_BATCH + 1)).encode())
+    assert f"at most {MAX_BATCH}" in refused.value.detail[0]["msg"]
+
+
+def test_faults_are_counted_all_and_listed_up_to_a_limit() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_applications(json.dumps([{**SAMPLE, "age": 1}] * 500).encode())
+    assert str(refused.value).startswith("500 faults")
+    assert len(refused.value.detail) == MAX_DETAILS
+
+
+def test_a_long_unknown_key_is_cut() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_application(json.dumps({**SAMPLE, "k" * 10_000: 1}).encode())
+    assert len(refused.value.body) < 1000

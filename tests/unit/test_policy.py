@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.errors import PolicyError
+from credit_risk.contract.policy import Policy, load_policy
+from tests.conftest import PROJECT
+from tests.corpus import SAMPLE
+
+EARNING = CreditApplication(**{**SAMPLE, "income": 100.0})
+NOT_EARNING = [CreditApplication(**{**SAMPLE, "income": income}) for income in (0.0, None)]
+
+
+def policy(*, decline: float = 0.5, review: float = 0.3, unverified: bool = False) -> dict[str, Any]:
+    return {
+        "cutoffs": {"decline_above": decline, "review_above": review},
+        "rules": {"unverified_income_to_maybe": {"enabled": unverified}},
+    }
+
+
+def test_the_projects_policy_is_the_tutorials() -> None:
+    assert load_policy(PROJECT / "policy.yaml") == Policy.model_validate(policy())
+
+
+@pytest.mark.parametrize(
+    ("probability", "status"),
+    [
+        (0.0, "APPROVED"),
+        (0.3, "APPROVED"),
+        (0.3000001, "MAYBE"),
+        (0.5, "MAYBE"),
+        (0.5000001, "DECLINED"),
+        (1.0, "DECLINED"),
+    ],
+)
+def test_a_probability_equal_to_a_cutoff_is_not_above_it(probability: float, status: str) -> None:
+    assert Policy.model_validate(policy()).decide(probability, EARNING) == status
+
+
+@pytest.mark.parametrize("application", NOT_EARNING, ids=["zero", "null"])
+def test_unverified_income_is_approved_unless_the_rule_is_on(application: CreditApplication) -> None:
+    off, on = Policy.model_validate(policy()), Policy.model_validate(policy(unverified=True))
+    assert off.decide(0.1, application) == "APPROVED"
+    assert on.decide(0.1, application) == "MAYBE"
+    assert on.decide(0.9, application) == "DECLINED"
+    assert on.decide(0.1, EARNING) == "APPROVED"
+
+
+def test_the_version_is_that_of_the_content(tmp_path: Path) -> None:
+    written = tmp_path / "policy.yaml"
+    written.write_text("# a comment\n" + yaml.safe_dump(policy(), sort_keys=True))
+    assert load_policy(written).version == load_policy(PROJECT / "policy.yaml").version
+    assert Policy.model_validate(policy(decline=0.51)).version != load_policy(written).version
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (yaml.safe_dump(policy(decline=0.2)), "review_above must not be more than decline_above"),
+        (yaml.safe_dump(policy(decline=1.5)), "cutoffs.decline_above"),
+        (yaml.safe_dump(policy() | {"cutofs": {}}), "cutofs"),
+        (yaml.safe_dump({"cutoffs": policy()["cutoffs"]}), "rules"),
+        ("rules: [", "is not YAML"),
+        ("", "the file"),
+        ("\x00", "is not YAML"),
+    ],
+)
+def test_a_bad_policy_is_named(tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(text)
+    with pytest.raises(PolicyError) as refused:
+        load_policy(path)
+    assert named in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_absent_policy_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="can't be read: No such file"):
+        load_policy(tmp_path / "nowhere.yaml")
