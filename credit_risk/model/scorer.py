@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from credit_risk.model.features import Encoder, Matrix
+from credit_risk.model.trees import TreeTable
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
-Margins = NDArray[np.float64]  # log odds of default, (n,)
+Margins = NDArray[np.float32]  # log odds of default, (n,)
 
 
 class Scorer:
     """A booster with the encoder that its rows come from."""
 
     def __init__(self, booster: xgb.Booster, encoder: Encoder) -> None:
-        self._booster = booster
         self.encoder = encoder
+        self._booster = booster
+        self._table = TreeTable.of(booster)
         # One thread a worker: the cores are for other requests, and threads would fight over them.
         booster.set_param({"nthread": 1})
 
     def margins(self, matrix: Matrix) -> Margins:
         """Log odds of default of each row, (n,); of a row they are the same in any batch."""
-        return np.asarray(self._booster.inplace_predict(matrix, predict_type="margin"), dtype=np.float64)
+        if self._table is not None:
+            return self._table.margins(matrix)
+        return np.asarray(self._booster.inplace_predict(matrix, predict_type="margin"))
 
 
 def probability_of(margin: float) -> float:
@@ -35,4 +40,4 @@ def probability_of(margin: float) -> float:
     >>> probability_of(0.0)
     0.5
     """
-    return float(1 / (1 + np.exp(-margin)))
+    return 1 / (1 + math.exp(-margin))
