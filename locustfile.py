@@ -7,10 +7,10 @@ from pathlib import Path
 
 from locust import HttpUser, between, task
 
-from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.application import EXAMPLE
 from credit_risk.model.data import load_dataset
 
-SAMPLE = CreditApplication.model_config["json_schema_extra"]["examples"][0]  # type: ignore[index]
+SAMPLE = EXAMPLE.model_dump()
 APPLICATIONS = [
     a.model_dump() for a in load_dataset(Path(__file__).with_name("data") / "applications.csv").applications
 ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import logging
+from typing import cast
+
 import bentoml
 from starlette.responses import Response
 
@@ -16,10 +20,13 @@ from credit_risk.serving.bento import (
     refuse_to_start_wrong,
     respond,
 )
-from credit_risk.serving.classifier import Classifier
+from credit_risk.serving.classifier import Classifier, Request
 from credit_risk.serving.decider import Decider
-from credit_risk.serving.runner import EmbeddedRunner
+from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.runner import AdaptiveRunner
 from credit_risk.serving.settings import load_settings
+
+logger = logging.getLogger("bentoml.credit_risk")
 
 with refuse_to_start_wrong():
     settings = load_settings()
@@ -32,19 +39,31 @@ class CreditRiskClassifier:
     model = bentoml.models.BentoModel(settings.model)  # so that a bento holds it
 
     def __init__(self) -> None:
-        settings = load_settings()  # again, for the full tag that the parent process pinned
-        decider = Decider(load_model(settings.model), load_policy(settings.policy))
-        self._classifier = Classifier(EmbeddedRunner(decider))
+        metrics = Metrics()
+        self._decider = Decider(load_model(svc.settings.model), load_policy(svc.settings.policy), metrics)
+        self.classifier = Classifier(AdaptiveRunner(self._decider, svc.batching, metrics), metrics)
+
+    @bentoml.on_deployment
+    def log_settings() -> None:  # once, in the parent process, which has no instance
+        policy = load_policy(svc.settings.policy)
+        logger.info("Serving %s with policy %s; %s; %s", svc.settings.model, policy.version, svc.settings, svc.batching)
+
+    @bentoml.on_startup
+    def warm_up(self) -> None:
+        """Be as fast for the first caller as for the next, and spare the garbage collector what stays for good."""
+        self._decider.warm_up()
+        gc.collect()
+        gc.freeze()  # its full passes over all that was imported would be the long tail of the latency
 
     @bentoml.api(input_spec=ApplicationBody, output_spec=Decision)
-    async def classify(self, body: bytes, /) -> Response:
+    async def classify(self, request: Request, /) -> Response:
         """Decide one application."""
-        return respond(await self._classifier.classify(body))
+        return respond(await self.classifier.classify(request))
 
     @bentoml.api(input_spec=ApplicationsBody, output_spec=DecisionsBody)
-    async def classify_batch(self, body: bytes, /) -> Response:
+    async def classify_batch(self, request: Request, /) -> Response:
         """Decide many applications, in order."""
-        return respond(await self._classifier.classify_batch(body))
+        return respond(await self.classifier.classify_batch(request))
 
 
-svc: bentoml.Service[CreditRiskClassifier] = CreditRiskClassifier  # what the decorator has made of the class
+svc = cast("CreditRiskService[CreditRiskClassifier]", CreditRiskClassifier)  # what the decorator has made of the class

@@ -25,25 +25,6 @@ class CreditApplication(BaseModel):
         frozen=True,
         hide_input_in_errors=True,
         allow_inf_nan=False,
-        json_schema_extra={
-            "examples": [
-                {
-                    "seniority": 3,
-                    "home": "owner",
-                    "time": 36,
-                    "age": 26,
-                    "marital": "single",
-                    "records": "no",
-                    "job": "freelance",
-                    "expenses": 35,
-                    "income": 0.0,
-                    "assets": 60000.0,
-                    "debt": 3000.0,
-                    "amount": 800,
-                    "price": 1000,
-                }
-            ]
-        },
     )
 
     seniority: Annotated[int, Field(ge=0, le=60, description="Years in the current job.")]
@@ -67,6 +48,26 @@ class CreditApplication(BaseModel):
 
 
 FIELDS: tuple[str, ...] = tuple(CreditApplication.model_fields)
+
+
+# The tutorial's own.
+EXAMPLE = CreditApplication.model_validate(
+    {
+        "seniority": 3,
+        "home": "owner",
+        "time": 36,
+        "age": 26,
+        "marital": "single",
+        "records": "no",
+        "job": "freelance",
+        "expenses": 35,
+        "income": 0.0,
+        "assets": 60000.0,
+        "debt": 3000.0,
+        "amount": 800,
+        "price": 1000,
+    }
+)
 
 
 class ApplicationWarning(BaseModel):
@@ -94,11 +95,11 @@ USUAL_RANGES: dict[str, tuple[int, int]] = {
     "amount": (100, 4000),
     "price": (211, 6609),
 }
-_OUT_OF_RANGE = {
+_UNUSUAL = {
     name: _warning(f"{name}_unusual", f"{name} is outside the {low} to {high} that the model was trained on")
     for name, (low, high) in USUAL_RANGES.items()
 }
-_RANGES = [(name, *USUAL_RANGES[name], _OUT_OF_RANGE[name]) for name in USUAL_RANGES]
+_RANGES = [(name, *USUAL_RANGES[name], warning) for name, warning in _UNUSUAL.items()]
 _UNKNOWN = {
     name: _warning(f"{name}_unknown", f"{name} is unk, seen in few training rows")
     for name in ("home", "marital", "job")
@@ -107,6 +108,11 @@ _INCOME_UNVERIFIED = _warning("income_unverified", "income is null or 0: nothing
 _TERM_OFF_GRID = _warning("time_off_grid", "time is not a multiple of 6 months, as all of the training data is")
 _SENIORITY_ABOVE_AGE = _warning("seniority_above_age", "seniority would have begun before the age of 14")
 _AMOUNT_ABOVE_PRICE = _warning("amount_above_price", "amount is more than the price of what it is to buy")
+WARNINGS = (
+    *_UNUSUAL.values(),
+    *_UNKNOWN.values(),
+    *(_INCOME_UNVERIFIED, _TERM_OFF_GRID, _SENIORITY_ABOVE_AGE, _AMOUNT_ABOVE_PRICE),
+)
 
 
 def warnings_of(application: CreditApplication) -> list[ApplicationWarning]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, Any, Never, get_args
 
 from annotated_types import Ge, Le
@@ -15,6 +17,9 @@ from credit_risk.contract.application import FIELDS, CreditApplication
 from credit_risk.contract.errors import Detail, InvalidRequestError
 
 MAX_BATCH = 10_000  # applications in one request; more belong in several
+PART_BYTES = 16_384  # parsed in one go: some 80 applications, a fifth of a millisecond
+_ARRAY_START = re.compile(rb"[ \t\n\r]*\[[ \t\n\r]*")
+_BETWEEN = re.compile(rb"[ \t\n\r]*,[ \t\n\r]*(?=\{)")
 MAX_DETAILS = 100  # faults listed in one answer; the summary counts all
 
 _applications = TypeAdapter(Annotated[list[CreditApplication], Field(max_length=MAX_BATCH)])
@@ -48,6 +53,41 @@ def parse_applications(body: bytes) -> list[CreditApplication]:
     if body.count(b":") != len(FIELDS) * len(applications):
         _refuse_duplicates(body)
     return applications
+
+
+def parse_in_parts(body: bytes) -> Iterator[list[CreditApplication]]:
+    """The same, some applications at a time, so that the caller can do other things in between."""
+    found = 0
+    try:
+        for part in _split(body):
+            applications = parse_applications(part)
+            found += len(applications)
+            yield applications
+    except InvalidRequestError:
+        parse_applications(body)  # refuses it too, with the positions in the whole
+        raise
+    if found > MAX_BATCH:
+        parse_applications(body)
+
+
+def _split(body: bytes) -> Iterator[bytes]:
+    """A JSON array of applications as several, of about PART_BYTES each.
+
+    An application is flat, and none of its allowed keys and values holds a brace: in a valid array, each closing brace
+    ends an application. What is not valid is so in one of the parts as well.
+    """
+    start = _ARRAY_START.match(body)
+    if start is None:
+        yield body
+        return
+    position = start.end()
+    while (brace := body.find(b"}", position + PART_BYTES)) >= 0:
+        between = _BETWEEN.match(body, brace + 1)
+        if between is None:
+            break
+        yield b"[" + body[position : brace + 1] + b"]"
+        position = between.end()
+    yield b"[" + body[position:]
 
 
 def _refuse(body: bytes, error: ValidationError) -> Never:

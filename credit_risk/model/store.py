@@ -8,6 +8,9 @@ from the metadata instead, as a pickle would run whatever code somebody put into
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,9 +75,26 @@ def load_model(tag: str) -> StoredModel:
     """Load a model by tag, checked as by `check_model`."""
     found = _checked(tag)
     metadata: dict[str, Any] = dict(found.info.metadata)
-    return StoredModel(
-        str(found.tag), Scorer(bentoml.xgboost.load_model(found), Encoder(metadata["features"])), metadata
-    )
+    return StoredModel(str(found.tag), Scorer(_load_booster(found), Encoder(metadata["features"])), metadata)
+
+
+def _load_booster(found: bentoml.Model) -> xgb.Booster:
+    with _no_scikit_learn():
+        booster: xgb.Booster = bentoml.xgboost.load_model(found)
+    return booster
+
+
+@contextmanager
+def _no_scikit_learn() -> Iterator[None]:
+    """XGBoost imports scikit-learn where it finds it, for classes not used here: 60 MB and half a second a worker."""
+    unknown = "sklearn" not in sys.modules
+    if unknown:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if unknown:
+            del sys.modules["sklearn"]
 
 
 def _checked(tag: str) -> bentoml.Model:

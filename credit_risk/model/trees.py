@@ -1,9 +1,9 @@
-"""Margins of boosted trees of depth 2, by looking them up: as XGBoost's to the last bit, in a tenth of its time.
+"""Margins of boosted trees of depth 2, by looking them up: XGBoost's to the last bit, in a fraction of its time.
 
-A tree of depth 2 has at most three splits, so it has at most eight patterns of outcomes, and a table of eight leaf values
-says all there is to it. Scoring a batch is then a few whole-array steps: compare every split of every tree, put three
-outcomes together as a number from 0 to 7, look up the leaves, and add them in the order of the trees, in float32, which is
-what XGBoost does. `Booster.inplace_predict` would spend over 100 microseconds of a call on preparing it.
+A tree of depth 2 has at most three splits, so it has at most eight patterns of outcomes, and a table of eight leaf
+values says all there is to it. Scoring a batch is then a few whole-array steps: compare every split of every tree, put
+three outcomes together as a number from 0 to 7, look up the leaves, and add them in the order of the trees, in float32,
+which is what XGBoost does. `Booster.inplace_predict` spends over 100 microseconds of a call on preparing it.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class TreeTable:
             return None
         splits = np.array([splits for splits, _ in tables], dtype=np.float64)  # (trees, SPLITS, 3)
         feature, threshold, missing_left = splits.transpose(2, 1, 0).reshape(3, -1)
-        # Each feature is laid out twice: as it is, where a missing value fails every comparison and goes right, and with
-        # minus infinity for missing, which goes left.
+        # Each feature is laid out twice: as it is, where a missing value fails every comparison and goes right, and
+        # with minus infinity for missing, which goes left.
         features = np.where(missing_left > 0, feature + count, feature).astype(np.intp)
         leaves = np.array([leaves for _, leaves in tables], dtype=np.float32).ravel()
         table = cls(features, threshold.astype(np.float32), leaves, _base_margin(learner))
@@ -65,7 +65,9 @@ class TreeTable:
     def margins(self, matrix: Matrix) -> NDArray[np.float32]:
         """Log odds of each row of a matrix (n, features), (n,)."""
         if len(matrix) > CHUNK:
-            return np.concatenate([self.margins(matrix[start : start + CHUNK]) for start in range(0, len(matrix), CHUNK)])
+            return np.concatenate(
+                [self.margins(matrix[start : start + CHUNK]) for start in range(0, len(matrix), CHUNK)]
+            )
         rows = len(matrix)
         if rows == 1:  # a sum over one column is pairwise in numpy, and no longer in the order of the trees
             matrix = np.concatenate((matrix, matrix))
@@ -89,7 +91,7 @@ def _tree(tree: dict[str, Any]) -> Any:
     def split(node: int) -> tuple[float, float, bool]:
         if left[node] < 0:
             return NO_SPLIT
-        return tree["split_indices"][node], value[node], bool(tree["default_left"][node])
+        return tree["split_indices"][node], float(value[node]), bool(tree["default_left"][node])
 
     def children(node: int) -> tuple[int, int]:
         return (node, node) if left[node] < 0 else (left[node], right[node])
@@ -114,7 +116,7 @@ def _base_margin(learner: dict[str, Any]) -> np.float32:
 
 
 def _probe(feature: NDArray[np.intp], threshold: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Rows to compare with the booster: of each feature its thresholds, which are the hard cases, and missing values."""
+    """Rows to compare with the booster: each feature at its thresholds, which are the hard cases, or missing."""
     rng = np.random.default_rng(0)
     probe = np.full((1024, count), np.nan, dtype=np.float32)
     for column in range(count):

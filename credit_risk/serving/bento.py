@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any, TypeVar
 
 import bentoml
 from _bentoml_sdk.io_models import IOMixin, IORootModel
-from starlette.requests import Request
+from bentoml._internal.configuration.containers import BentoMLContainer
+from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -19,10 +24,11 @@ from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import StartupError
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import check_model
-from credit_risk.serving.classifier import Answer
+from credit_risk.serving.classifier import Answer, Classifier, Request
 from credit_risk.serving.error_body import OneErrorBody
+from credit_risk.serving.fast_path import FastPath
 from credit_risk.serving.openapi import OpenAPI, describe
-from credit_risk.serving.settings import PROJECT, load_settings
+from credit_risk.serving.settings import PROJECT, Batching, Settings, load_batching, load_settings
 
 T = TypeVar("T")
 
@@ -37,18 +43,24 @@ def refuse_to_start_wrong() -> Iterator[None]:
 
 
 class CreditRiskService(bentoml.Service[T]):
-    """A BentoML service that checks its settings, policy and model before it listens."""
+    """A BentoML service that checks its settings, policy and model before it listens, and has a fast path."""
+
+    settings: Settings
+    batching: Batching
+    classifier: Classifier
 
     def inject_config(self) -> None:
         """Called by BentoML in the parent process before workers start, and in each worker."""
         # BentoML reads a configuration file only if this variable names one, by hand as in a bento and a container.
         os.environ.setdefault("BENTOML_CONFIG", str(PROJECT / "bentoconfiguration.yaml"))
         super().inject_config()
+        _keep_metrics_apart()
         with refuse_to_start_wrong():
-            settings = load_settings()
-            load_policy(settings.policy)
             # Workers inherit the full tag: one that starts later serves the same model, whatever `latest` is by then.
-            os.environ["CREDIT_RISK_MODEL"] = check_model(settings.model)
+            os.environ["CREDIT_RISK_MODEL"] = check_model(load_settings().model)
+            self.settings = load_settings()
+            self.batching = load_batching(BentoMLContainer.config.services[self.name].get())
+            load_policy(self.settings.policy)
 
     def on_load_bento(self, bento: bentoml.Bento) -> None:
         """Serve the model that the bento was built with: outside a container BentoML would take today's `latest`."""
@@ -56,21 +68,42 @@ class CreditRiskService(bentoml.Service[T]):
         os.environ["CREDIT_RISK_MODEL"] = str(bento.info.all_models[0].tag)
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        return OneErrorBody(super().to_asgi(is_main))
+        """The application of a worker: the fast path, then BentoML's own with one error body."""
+        app = OneErrorBody(super().to_asgi(is_main))
+        return FastPath(app, lambda: self.classifier) if self.settings.fast_path else app
+
+    def __call__(self) -> Any:
+        """The instance of a worker, made after its application; the fast path answers with the same classifier."""
+        instance = super().__call__()
+        self.classifier = instance.classifier
+        return instance
 
     @property
     def openapi_spec(self) -> OpenAPI:
         return describe(self.name)
 
 
+def _keep_metrics_apart() -> None:
+    """A folder of its own for this server's metrics, inherited by its workers.
+
+    BentoML's is one for all servers of a BENTOML_HOME, and each that starts clears it under the others.
+    """
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="credit-risk-metrics-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    BentoMLContainer.prometheus_multiproc_dir.set(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+
 class _RawBody(IOMixin):
-    """An input that reaches the endpoint as bytes: parsed by BentoML, an invalid one would be in its log."""
+    """An input that reaches the endpoint as it came: parsed by BentoML, an invalid one would be in its log."""
 
     __root_input__ = True
 
     @classmethod
-    async def from_http_request(cls, request: Request, serde: Any) -> Any:  # noqa: ARG003 - BentoML's signature
-        return await request.body()
+    async def from_http_request(cls, request: HTTPRequest, serde: Any) -> Any:  # noqa: ARG003 - BentoML's signature
+        request_id = request.headers.get("x-request-id")
+        return Request(await request.body(), request_id.encode() if request_id else None, perf_counter())
 
 
 class ApplicationBody(_RawBody, CreditApplication):
@@ -86,4 +119,7 @@ class DecisionsBody(IORootModel[list[Decision]]):
 
 
 def respond(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, media_type="application/json")
+    """The answer as BentoML passes it on untouched."""
+    response = Response(answer.body, answer.status)
+    response.raw_headers = list(answer.headers)
+    return response

@@ -1,61 +1,97 @@
-"""From the bytes of a request to the bytes of its answer, errors included: what every way in shares."""
+"""From a request to its answer, errors included: what every way in shares."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from time import perf_counter
 from typing import NamedTuple
 
-from pydantic import TypeAdapter
+from uuid_utils import uuid7
 
-from credit_risk.contract.body import parse_application, parse_applications
-from credit_risk.contract.decision import Decision
-from credit_risk.contract.errors import RequestError, error_body
-from credit_risk.serving.runner import Runner
+from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.body import parse_application, parse_in_parts
+from credit_risk.contract.errors import RequestError, UnavailableError, error_body
+from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.runner import AdaptiveRunner
 
 logger = logging.getLogger("credit_risk")
 
-_decisions = TypeAdapter(list[Decision])
+RETRY_AFTER = b"1"  # seconds: an overload of the queue is over sooner
+Headers = list[tuple[bytes, bytes]]
+
+
+class Request(NamedTuple):
+    """What is needed of a request for a decision."""
+
+    body: bytes
+    request_id: bytes | None  # the caller's, if it sent one
+    begun: float  # perf_counter
 
 
 class Answer(NamedTuple):
     """What goes back to the caller, always as JSON."""
 
     status: HTTPStatus
+    headers: Headers
     body: bytes
 
 
 class Classifier:
     """Answers requests for decisions."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: AdaptiveRunner, metrics: Metrics) -> None:
         self._runner = runner
+        self.metrics = metrics
 
-    async def classify(self, body: bytes) -> Answer:
+    async def classify(self, request: Request) -> Answer:
         """The answer to one application, a JSON object."""
-        return await _answered(self._classify, body)
+        return await self._answer("/classify", self._classify, request)
 
-    async def classify_batch(self, body: bytes) -> Answer:
+    async def classify_batch(self, request: Request) -> Answer:
         """The answer to many applications, a JSON array: their decisions in the same order."""
-        return await _answered(self._classify_batch, body)
+        return await self._answer("/classify_batch", self._classify_batch, request)
 
     async def _classify(self, body: bytes) -> bytes:
-        decision = await self._runner.run(parse_application(body))
-        return decision.model_dump_json().encode()
+        begun = perf_counter()
+        application = parse_application(body)
+        self.metrics.validate_seconds += perf_counter() - begun
+        return await self._runner.run(application)
 
     async def _classify_batch(self, body: bytes) -> bytes:
-        return _decisions.dump_json(await self._runner.run_batch(parse_applications(body)))
+        applications: list[CreditApplication] = []
+        for part in parse_in_parts(body):
+            applications += part
+            await asyncio.sleep(0)  # single requests in between
+        return b"[" + b",".join(await self._runner.run_many(applications)) + b"]"
+
+    async def _answer(self, route: str, decide: Callable[[bytes], Awaitable[bytes]], request: Request) -> Answer:
+        status = HTTPStatus.OK
+        headers = [(b"content-type", b"application/json"), (b"x-request-id", _request_id(request))]
+        try:
+            body = await decide(request.body)
+        except RequestError as error:
+            status, body = error.status, error.body
+            if isinstance(error, UnavailableError):
+                headers.append((b"retry-after", RETRY_AFTER))
+        except Exception as error:
+            # The message may hold what the applicant sent, and so may the locals: the type and the lines must do.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("%s while answering a request\n%s", type(error).__name__, where)
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            body = error_body("The service failed; the request was not decided")
+        headers.append((b"content-length", b"%d" % len(body)))
+        self.metrics.requests[route, status].inc()
+        self.metrics.request_seconds[route].observe(perf_counter() - request.begun)
+        return Answer(status, headers, body)
 
 
-async def _answered(answer: Callable[[bytes], Awaitable[bytes]], body: bytes) -> Answer:
-    try:
-        return Answer(HTTPStatus.OK, await answer(body))
-    except RequestError as error:
-        return Answer(error.status, error.body)
-    except Exception as error:
-        # The message may hold what the applicant sent, and so may the locals: the type and the lines must do.
-        where = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("%s while answering a request\n%s", type(error).__name__, where)
-        return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, error_body("The service failed; the request was not decided"))
+def _request_id(request: Request) -> bytes:
+    """The caller's id of the request where it is fit for a log, else a new one."""
+    given = request.request_id
+    if given is not None and 0 < len(given) <= 128 and given.isascii() and given.decode().isprintable():
+        return given
+    return str(uuid7()).encode()

@@ -1,44 +1,65 @@
-"""From applications to decisions: encode, score, apply the policy. One call decides a batch."""
+"""From applications to decisions: encode, score, apply the policy, put into JSON. One call decides a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 
 from uuid_utils import uuid7
 
-from credit_risk.contract.application import CreditApplication, warnings_of
-from credit_risk.contract.decision import Decision, score_of
+from credit_risk.contract.application import EXAMPLE, WARNINGS, CreditApplication, warnings_of
+from credit_risk.contract.decision import Status, score_of
 from credit_risk.contract.policy import Policy
 from credit_risk.model.scorer import probability_of
 from credit_risk.model.store import StoredModel
+from credit_risk.serving.metrics import Metrics
+
+_WARNING_JSON = {warning.code: warning.model_dump_json() for warning in WARNINGS}
 
 
 class Decider:
     """Decides applications with one model and one policy."""
 
-    def __init__(self, model: StoredModel, policy: Policy) -> None:
-        self.model = model
-        self.policy = policy
-        self._policy_version = policy.version
+    def __init__(self, model: StoredModel, policy: Policy, metrics: Metrics) -> None:
+        self._scorer = model.scorer
+        self._policy = policy
+        self._metrics = metrics
+        self._made_with = f'"model":"{model.tag}","policy":"{policy.version}"}}'
 
-    def decide(self, applications: Sequence[CreditApplication]) -> list[Decision]:
-        """The decisions of applications, in order; equal ones are scored once."""
-        rows = [self.model.scorer.encoder.encode(application) for application in applications]
-        place = {row: index for index, row in enumerate(dict.fromkeys(rows))}
-        margins = self.model.scorer.margins(self.model.scorer.encoder.matrix(list(place))).tolist() if place else []
-        return [
-            self._decision(application, margins[place[row]])
-            for application, row in zip(applications, rows, strict=True)
-        ]
+    def warm_up(self) -> None:
+        """Score something before a caller waits for it. No decision is made."""
+        self._scorer.margins(self._scorer.encoder.matrix([self._scorer.encoder.encode(EXAMPLE)]))
 
-    def _decision(self, application: CreditApplication, margin: float) -> Decision:
-        probability = probability_of(margin)
-        return Decision(
-            Status=self.policy.decide(probability, application),
-            probability_of_default=round(probability, 4),
-            score=score_of(margin),
-            warnings=warnings_of(application),
-            decision_id=str(uuid7()),
-            model=self.model.tag,
-            policy=self._policy_version,
-        )
+    def decide(
+        self, applications: Sequence[CreditApplication], margins: dict[bytes, float] | None = None
+    ) -> list[bytes]:
+        """The decisions of applications, in order, each as the JSON of a `Decision`; equal ones are scored once.
+
+        `margins` holds those of rows that were scored before, and takes up the new ones.
+        """
+        begun = perf_counter()
+        margins = {} if margins is None else margins
+        encoder = self._scorer.encoder
+        rows = [encoder.encode(application) for application in applications]
+        new = [row for row in dict.fromkeys(rows) if row not in margins]
+        if new:
+            margins.update(zip(new, self._scorer.margins(encoder.matrix(new)).tolist(), strict=True))
+        scored = perf_counter()
+        statuses: list[Status] = []
+        decisions = []
+        for application, row in zip(applications, rows, strict=True):
+            margin = margins[row]
+            probability = probability_of(margin)
+            status = self._policy.decide(probability, application)
+            statuses.append(status)
+            decisions.append(self._decision(status, probability, score_of(margin), application))
+        self._metrics.decided(statuses, scored - begun, perf_counter() - scored)
+        return decisions
+
+    def _decision(self, status: Status, probability: float, score: int, application: CreditApplication) -> bytes:
+        """The bytes that `Decision.model_dump_json` would give, in a fifth of its time."""
+        warnings = ",".join([_WARNING_JSON[warning.code] for warning in warnings_of(application)])
+        return (
+            f'{{"Status":"{status}","probability_of_default":{round(probability, 4)},"score":{score},'
+            f'"warnings":[{warnings}],"decision_id":"{uuid7()}",{self._made_with}'
+        ).encode()

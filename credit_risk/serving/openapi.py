@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 import credit_risk
-from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.body import MAX_BATCH
 from credit_risk.contract.decision import Decision
 
@@ -59,6 +59,7 @@ def describe(title: str) -> OpenAPI:
         [(CreditApplication, "validation"), (Decision, "serialization"), (Error, "serialization")],
         ref_template="#/components/schemas/{model}",
     )
+    schemas["$defs"]["CreditApplication"]["examples"] = [EXAMPLE.model_dump()]
     application, decision = _ref("CreditApplication"), _ref("Decision")
     paths = {
         "/classify": _post("classify", "Decide one application.", application, decision),

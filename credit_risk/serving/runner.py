@@ -1,33 +1,110 @@
-"""The seam between requests and the model: whatever takes an application and comes back with its decision."""
+"""The adaptive-batching runner: the seam between requests and the model.
+
+Requests that were read in one turn of the event loop are decided together when the turn ends. Nothing waits for more to
+come, so a lone request is a batch of one and loses no time, and batches grow by themselves with the load: while one is
+being decided, the next one queues. What finds the queue full, or has waited longer than `max_latency_ms` when its turn
+comes, is refused, early and with an answer.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from time import perf_counter
+from typing import NamedTuple
 
 from credit_risk.contract.application import CreditApplication
-from credit_risk.contract.decision import Decision
+from credit_risk.contract.errors import UnavailableError
 from credit_risk.serving.decider import Decider
+from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.settings import Batching
 
 
-class Runner(Protocol):
-    """Decides applications for requests."""
+class Waiting(NamedTuple):
+    """An application in the queue."""
 
-    async def run(self, application: CreditApplication) -> Decision:
-        """The decision of one application."""
-
-    async def run_batch(self, applications: Sequence[CreditApplication]) -> list[Decision]:
-        """The decisions of many, in order."""
+    application: CreditApplication
+    answer: asyncio.Future[bytes]
+    since: float  # perf_counter
 
 
-class EmbeddedRunner:
-    """Decides in the worker's own process: a second one would cost more than the whole rest of a request."""
+class AdaptiveRunner:
+    """Decides applications in the worker's own process, on its event loop. To be used on one loop only."""
 
-    def __init__(self, decider: Decider) -> None:
+    def __init__(self, decider: Decider, batching: Batching, metrics: Metrics) -> None:
         self._decider = decider
+        self._metrics = metrics
+        self._max_rows = batching.max_batch_size if batching.enabled else 1
+        self._max_wait = batching.max_latency_ms / 1000
+        self._max_queue = batching.max_queue_size
+        self._queue: deque[Waiting] = deque()
+        self._scheduled = False
 
-    async def run(self, application: CreditApplication) -> Decision:
-        return self._decider.decide([application])[0]
+    async def run(self, application: CreditApplication) -> bytes:
+        """The decision of one application, as JSON.
 
-    async def run_batch(self, applications: Sequence[CreditApplication]) -> list[Decision]:
-        return self._decider.decide(applications)
+        Raises UnavailableError where the service is overloaded, and what the decider raises for this application.
+        """
+        if len(self._queue) >= self._max_queue:
+            self._metrics.shed_full.inc()
+            raise UnavailableError("The service is overloaded: its queue is full")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
+        self._queue.append(Waiting(application, answer, perf_counter()))
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._run_batch)
+        return await answer
+
+    async def run_many(self, applications: Sequence[CreditApplication]) -> list[bytes]:
+        """The decisions of many applications, in order; equal ones are scored once.
+
+        Works in pieces and lets the loop turn between them, so that single requests go on being answered. A thread
+        would hold them up more: it would make every turn of the loop wait for the interpreter's lock.
+        """
+        margins: dict[bytes, float] = {}
+        decisions: list[bytes] = []
+        for start in range(0, len(applications), self._max_rows):
+            decisions += self._decider.decide(applications[start : start + self._max_rows], margins)
+            await asyncio.sleep(0)
+        return decisions
+
+    def _run_batch(self) -> None:
+        """One batch; the next one after the loop has turned and read what came meanwhile."""
+        batch = self._next_batch(perf_counter())
+        if batch:
+            self._decide(batch)
+        self._metrics.queue_depth.set(len(self._queue))
+        if self._queue:
+            asyncio.get_running_loop().call_soon(self._run_batch)
+        else:
+            self._scheduled = False
+
+    def _next_batch(self, now: float) -> list[Waiting]:
+        batch: list[Waiting] = []
+        while self._queue and len(batch) < self._max_rows:
+            waiting = self._queue.popleft()
+            if waiting.answer.done():  # its caller has gone
+                continue
+            if now - waiting.since > self._max_wait:
+                self._metrics.shed_late.inc()
+                waiting.answer.set_exception(UnavailableError("The service is overloaded: the request waited too long"))
+                continue
+            self._metrics.queue_seconds += now - waiting.since
+            batch.append(waiting)
+        return batch
+
+    def _decide(self, batch: list[Waiting]) -> None:
+        try:
+            decisions = self._decider.decide([waiting.application for waiting in batch])
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].answer.set_exception(error)
+            else:  # one by one, so that only the one at fault fails
+                for waiting in batch:
+                    self._decide([waiting])
+            return
+        for waiting, decision in zip(batch, decisions, strict=True):
+            waiting.answer.set_result(decision)
+        self._metrics.batch_rows.observe(len(batch))

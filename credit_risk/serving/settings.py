@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from credit_risk.contract.errors import SettingError
@@ -21,7 +22,33 @@ class Settings(BaseSettings):
     model: Annotated[
         str, Field(pattern=r"^[a-z0-9._-]+(:[a-z0-9._-]+)?$", description="Tag of the model in the BentoML store.")
     ] = "credit_risk_model:latest"
+    fast_path: Annotated[bool, Field(description="Answer POST /classify ahead of BentoML's middleware.")] = True
     policy: Annotated[Path, Field(description="The policy file.")] = PROJECT / "policy.yaml"
+
+
+class Batching(BaseModel):
+    """How single applications are decided together: `batching` of the service in bentoconfiguration.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    enabled: Annotated[bool, Field(description="Off: one by one.")] = True
+    max_batch_size: Annotated[int, Field(ge=1, le=10_000, description="Applications decided together at the most.")] = (
+        100
+    )
+    max_latency_ms: Annotated[int, Field(ge=1, le=60_000, description="Waited longer, a request is refused.")] = 500
+    max_queue_size: Annotated[int, Field(ge=1, description="More waiting applications than that are refused.")] = 2000
+
+
+def load_batching(configuration: Mapping[str, Any]) -> Batching:
+    """The batching of a service's section of bentoconfiguration.yaml.
+
+    Raises SettingError with one sentence that names the key.
+    """
+    try:
+        return Batching.model_validate(configuration.get("batching", {}))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(['batching', *map(str, f['loc'])])}: {f['msg']}" for f in error.errors())
+        raise SettingError(f"invalid bentoconfiguration.yaml: {faults}") from None
 
 
 def load_settings() -> Settings:

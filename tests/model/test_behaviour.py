@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from credit_risk.contract.application import CreditApplication, Marital
 from credit_risk.model.data import Dataset
+from credit_risk.model.scorer import Margins
 from credit_risk.model.store import StoredModel
 from tests.unit.test_features import APPLICATIONS
 
 
-def margins(model: StoredModel, applications: list[CreditApplication]) -> NDArray[np.float64]:
+def margins(model: StoredModel, applications: list[CreditApplication]) -> Margins:
     encoder = model.scorer.encoder
     return model.scorer.margins(encoder.matrix([encoder.encode(application) for application in applications]))
 
