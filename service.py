@@ -40,8 +40,10 @@ class CreditRiskClassifier:
 
     def __init__(self) -> None:
         metrics = Metrics()
-        self._decider = Decider(load_model(svc.settings.model), load_policy(svc.settings.policy), metrics)
-        self.classifier = Classifier(AdaptiveRunner(self._decider, svc.batching, metrics), metrics)
+        model = load_model(svc.settings.model)
+        batching = svc.batching if model.batchable else svc.batching.model_copy(update={"enabled": False})
+        self._decider = Decider(model, load_policy(svc.settings.policy), metrics)
+        self.classifier = Classifier(AdaptiveRunner(self._decider, batching, metrics), metrics)
 
     @bentoml.on_deployment
     def log_settings() -> None:  # once, in the parent process, which has no instance

@@ -37,6 +37,7 @@ class StoredModel:
     tag: str  # name:version
     scorer: Scorer
     metadata: dict[str, Any]
+    batchable: bool  # whether rows of several requests may be scored together
 
     @property
     def data_source(self) -> str:
@@ -75,7 +76,8 @@ def load_model(tag: str) -> StoredModel:
     """Load a model by tag, checked as by `check_model`."""
     found = _checked(tag)
     metadata: dict[str, Any] = dict(found.info.metadata)
-    return StoredModel(str(found.tag), Scorer(_load_booster(found), Encoder(metadata["features"])), metadata)
+    scorer = Scorer(_load_booster(found), Encoder(metadata["features"]))
+    return StoredModel(str(found.tag), scorer, metadata, found.info.signatures["predict"].batchable)
 
 
 def _load_booster(found: bentoml.Model) -> xgb.Booster:
@@ -106,6 +108,8 @@ def _checked(tag: str) -> bentoml.Model:
         raise ModelError(f"model {tag} can't be read from the BentoML model store: {error}") from None
     if "booster_sha256" not in found.info.metadata or "predict" not in found.info.signatures:
         raise ModelError(f"model {found.tag} was not saved by this project's train.py; train one with `make train`")
+    if found.info.signatures["predict"].batch_dim != (0, 0):
+        raise ModelError(f"model {found.tag} was saved with another batch_dim than 0, along which its rows lie")
     booster = Path(found.path_of(BOOSTER_FILE))
     if (
         not booster.is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -15,13 +16,15 @@ from typing import Any, TypeVar
 import bentoml
 from _bentoml_sdk.io_models import IOMixin, IORootModel
 from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml.exceptions import BentoMLException
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.types import ASGIApp
+from yaml import YAMLError
 
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.decision import Decision
-from credit_risk.contract.errors import StartupError
+from credit_risk.contract.errors import SettingError, StartupError
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import check_model
 from credit_risk.serving.classifier import Answer, Classifier, Request
@@ -53,9 +56,12 @@ class CreditRiskService(bentoml.Service[T]):
         """Called by BentoML in the parent process before workers start, and in each worker."""
         # BentoML reads a configuration file only if this variable names one, by hand as in a bento and a container.
         os.environ.setdefault("BENTOML_CONFIG", str(PROJECT / "bentoconfiguration.yaml"))
-        super().inject_config()
         _keep_metrics_apart()
         with refuse_to_start_wrong():
+            try:
+                super().inject_config()
+            except (BentoMLException, YAMLError) as error:
+                raise SettingError(f"invalid bentoconfiguration.yaml: {_fault(str(error))}") from None
             # Workers inherit the full tag: one that starts later serves the same model, whatever `latest` is by then.
             os.environ["CREDIT_RISK_MODEL"] = check_model(load_settings().model)
             self.settings = load_settings()
@@ -81,6 +87,13 @@ class CreditRiskService(bentoml.Service[T]):
     @property
     def openapi_spec(self) -> OpenAPI:
         return describe(self.name)
+
+
+def _fault(message: str) -> str:
+    """What BentoML says of a configuration, in one line: the path of the key, and what is wrong with it."""
+    path = ".".join(re.findall(r"Key '([^']+)' error:", message))
+    reason = message.splitlines()[-1] if path else " ".join(message.split())
+    return f"{path}: {reason}" if path else reason
 
 
 def _keep_metrics_apart() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import urllib.error
@@ -83,6 +84,11 @@ def test_another_configuration_policy_and_model_take_effect(tmp_path: Path) -> N
         bentoml.models.delete(newer)
 
 
+def batching(**settings: int) -> dict[str, str]:
+    overrides = {"services": {"credit_risk_classifier": {"batching": settings}}}
+    return {"BENTOML_CONFIG_OVERRIDES": json.dumps(overrides)}
+
+
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
@@ -92,6 +98,9 @@ def test_another_configuration_policy_and_model_take_effect(tmp_path: Path) -> N
         ),
         ({"CREDIT_RISK_MODEL": "No Model"}, "invalid settings: CREDIT_RISK_MODEL"),
         ({"CREDIT_RISK_POLICY": "nowhere.yaml"}, "policy nowhere.yaml can't be read"),
+        ({"CREDIT_RISK_FAST_PATH": "perhaps"}, "invalid settings: CREDIT_RISK_FAST_PATH"),
+        (batching(max_batch_size=0), "invalid bentoconfiguration.yaml: services.credit_risk_classifier.batching.max"),
+        (batching(max_queue_size=0), "invalid bentoconfiguration.yaml: batching.max_queue_size: "),
     ],
 )
 def test_it_refuses_to_start_wrong(environment: dict[str, str], sentence: str) -> None:

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from credit_risk.contract.body import MAX_BATCH, MAX_DETAILS, parse_application, parse_applications
+from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.body import (
+    MAX_BATCH,
+    MAX_DETAILS,
+    PART_BYTES,
+    parse_application,
+    parse_applications,
+    parse_in_parts,
+)
 from credit_risk.contract.errors import InvalidRequestError
-from tests.corpus import BAD, GOOD, SAMPLE, Bad
+from tests.corpus import BAD, GOOD, SAMPLE, Bad, body_of
 
 
 def test_the_corpus_is_as_large_as_promised() -> None:
@@ -85,3 +96,45 @@ def test_a_long_unknown_key_is_cut() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         parse_application(json.dumps({**SAMPLE, "k" * 10_000: 1}).encode())
     assert len(refused.value.body) < 1000
+
+
+def in_parts(body: bytes) -> list[CreditApplication]:
+    return [application for part in parse_in_parts(body) for application in part]
+
+
+def outcome(parse: Callable[[bytes], list[CreditApplication]], body: bytes) -> object:
+    try:
+        return parse(body)
+    except InvalidRequestError as error:
+        return error.body
+
+
+LONG = b",\n ".join([body_of(seniority=number % 60) for number in range(500)])
+
+
+def test_a_long_batch_is_parsed_in_parts() -> None:
+    assert len(list(parse_in_parts(b"[" + LONG + b"]"))) == -(-len(LONG) // (PART_BYTES + 200)) > 5
+    assert in_parts(b" [" + LONG + b"] ") == parse_applications(b"[" + LONG + b"]")
+
+
+@given(
+    cut=st.lists(st.integers(0, len(LONG) - 1), max_size=3),
+    put=st.sampled_from([b"", b",", b"]", b"[", b"}", b"{", b"},", b",{", b'"', b" ", b"\\", b'"}"', b"null", b"\xff"]),
+    take=st.integers(0, 3),
+)
+@settings(max_examples=300)
+def test_in_parts_or_whole_any_body_is_the_same(cut: list[int], put: bytes, take: int) -> None:
+    body = b"[" + LONG + b"]"
+    for position in cut:
+        body = body[: position + 1] + put + body[position + 1 + take :]
+    assert outcome(in_parts, body) == outcome(parse_applications, body)
+
+
+@pytest.mark.parametrize("body", [b"", b"[", b"]", b"[]", b"[,]", b"[" + LONG + b",]", b"[" + LONG, b"{" + LONG + b"}"])
+def test_the_ends_of_a_body_are_seen(body: bytes) -> None:
+    assert outcome(in_parts, body) == outcome(parse_applications, body)
+
+
+def test_too_large_a_batch_is_refused_in_parts_too() -> None:
+    body = json.dumps([SAMPLE] * (MAX_BATCH + 1)).encode()
+    assert outcome(in_parts, body) == outcome(parse_applications, body)

@@ -64,3 +64,17 @@ def test_a_changed_model_is_refused(model: StoredModel) -> None:
     file.unlink()
     with pytest.raises(ModelError, match="was changed after it was saved"):
         load_model(str(copy.tag))
+
+
+def test_the_signature_is_honoured(model: StoredModel) -> None:
+    saved = bentoml.models.get(model.tag)
+    booster = bentoml.xgboost.load_model(model.tag)
+    metadata = dict(saved.info.metadata)
+    assert model.batchable is True
+    alone = bentoml.xgboost.save_model("unbatchable_model", booster, metadata=metadata)
+    assert load_model(str(alone.tag)).batchable is False
+    sideways = bentoml.xgboost.save_model(
+        "sideways_model", booster, metadata=metadata, signatures={"predict": {"batchable": True, "batch_dim": 1}}
+    )
+    with pytest.raises(ModelError, match="another batch_dim than 0"):
+        load_model(str(sideways.tag))
