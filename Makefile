@@ -10,7 +10,7 @@ UV_VERSION := 0.13.8
 BIN := $(VENV)/bin
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
-.PHONY: help install serve train data test check lock load
+.PHONY: help install serve train data test check bench lock load
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -30,6 +30,10 @@ $(VENV)/installed: requirements.txt | $(VENV)/uv
 
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/installed-bench: requirements-bench.txt $(VENV)/installed
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r requirements-bench.txt
 	@touch $@
 
 serve: install  ## Train a model if there is none, and serve it on PORT (3000)
@@ -53,6 +57,10 @@ check: $(VENV)/installed-dev  ## Lint, format and types
 load: install  ## Open locust's web UI on port 8089 against the service on PORT
 	$(BIN)/locust --host http://localhost:$(PORT) $(ARGS)
 
-lock: $(VENV)/uv  ## Resolve requirements.txt and requirements-dev.txt anew
+bench: $(VENV)/installed-bench  ## Measure this service and its peers on this machine; needs wrk; about 15 minutes
+	$(BIN)/python -m bench $(ARGS)
+
+lock: $(VENV)/uv  ## Resolve the requirements files anew
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) pyproject.toml --output-file requirements.txt
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
+	for extra in dev bench; do \
+	  $(BIN)/uv pip compile $(LOCK_OPTIONS) --extra $$extra --constraint requirements.txt pyproject.toml --output-file requirements-$$extra.txt; done

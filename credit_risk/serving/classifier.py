@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from time import perf_counter
@@ -62,11 +63,11 @@ class Classifier:
         return await self._runner.run(application)
 
     async def _classify_batch(self, body: bytes) -> bytes:
-        applications: list[CreditApplication] = []
+        parts: deque[list[CreditApplication]] = deque()  # none is decided before all are known to be valid
         for part in parse_in_parts(body):
-            applications += part
+            parts.append(part)
             await asyncio.sleep(0)  # single requests in between
-        return b"[" + b",".join(await self._runner.run_many(applications)) + b"]"
+        return b"[" + b",".join(await self._runner.run_many(parts)) + b"]"
 
     async def _answer(self, route: str, decide: Callable[[bytes], Awaitable[bytes]], request: Request) -> Answer:
         status = HTTPStatus.OK

@@ -51,7 +51,7 @@ class Metrics:
         )
         self.queue_depth = Gauge(
             "credit_risk_queue_depth",
-            "Applications waiting after a batch.",
+            "Applications that queued in a turn of the event loop.",
             multiprocess_mode="livesum",
             registry=registry,
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from time import perf_counter
 from typing import NamedTuple
 
@@ -54,32 +53,34 @@ class AdaptiveRunner:
         self._queue.append(Waiting(application, answer, perf_counter()))
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._run_batch)
+            loop.call_soon(self._run_batches)
         return await answer
 
-    async def run_many(self, applications: Sequence[CreditApplication]) -> list[bytes]:
-        """The decisions of many applications, in order; equal ones are scored once.
+    async def run_many(self, parts: deque[list[CreditApplication]]) -> list[bytes]:
+        """The decisions of many applications, in order; equal ones are scored once. Uses up `parts`.
 
-        Works in pieces and lets the loop turn between them, so that single requests go on being answered. A thread
-        would hold them up more: it would make every turn of the loop wait for the interpreter's lock.
+        Lets the loop turn after each part, so that single requests go on being answered. A thread would hold them up
+        more: it would make every turn of the loop wait for the interpreter's lock.
         """
         margins: dict[bytes, float] = {}
         decisions: list[bytes] = []
-        for start in range(0, len(applications), self._max_rows):
-            decisions += self._decider.decide(applications[start : start + self._max_rows], margins)
+        while parts:
+            decisions += self._decider.decide(parts.popleft(), margins)
             await asyncio.sleep(0)
         return decisions
 
-    def _run_batch(self) -> None:
-        """One batch; the next one after the loop has turned and read what came meanwhile."""
-        batch = self._next_batch(perf_counter())
-        if batch:
-            self._decide(batch)
+    def _run_batches(self) -> None:
+        """All that queued in this turn of the loop, in batches.
+
+        Deciding a request costs less than reading one. Were the loop to turn between batches, it would read more than
+        it decides under overload, and spend itself on refusing the rest.
+        """
+        self._scheduled = False
         self._metrics.queue_depth.set(len(self._queue))
-        if self._queue:
-            asyncio.get_running_loop().call_soon(self._run_batch)
-        else:
-            self._scheduled = False
+        while self._queue:
+            batch = self._next_batch(perf_counter())
+            if batch:
+                self._decide(batch)
 
     def _next_batch(self, now: float) -> list[Waiting]:
         batch: list[Waiting] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,10 @@ def decider(model: StoredModel, metrics: Metrics) -> Watched:
 
 def probability(decision: bytes) -> float:
     return float(json.loads(decision)["probability_of_default"])
+
+
+def parts_of(applications: list[CreditApplication], size: int) -> deque[list[CreditApplication]]:
+    return deque(applications[start : start + size] for start in range(0, len(applications), size))
 
 
 def alone(decider: Decider, applications: Sequence[CreditApplication]) -> list[float]:
@@ -172,8 +177,8 @@ def test_many_are_decided_in_pieces_between_which_single_ones_are_answered(
     applications = synthetic.applications[:1000]
 
     async def both() -> tuple[list[bytes], int]:
-        runner = AdaptiveRunner(decider, Batching(max_batch_size=50), metrics)
-        many = asyncio.ensure_future(runner.run_many(applications))
+        runner = AdaptiveRunner(decider, Batching(), metrics)
+        many = asyncio.ensure_future(runner.run_many(parts_of(applications, 50)))
         answered = 0
         while not many.done():
             await runner.run(applications[0])
@@ -197,6 +202,7 @@ def test_equal_ones_among_many_are_scored_once_across_the_pieces(
 
     monkeypatch.setattr(model.scorer, "margins", counted)
     applications = [*synthetic.applications[:3]] * 40
-    decisions = asyncio.run(AdaptiveRunner(decider, Batching(max_batch_size=50), metrics).run_many(applications))
+    runner = AdaptiveRunner(decider, Batching(), metrics)
+    decisions = asyncio.run(runner.run_many(parts_of(applications, 50)))
     assert sum(rows) == 3
     assert len(decisions) == 120

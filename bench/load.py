@@ -1,0 +1,58 @@
+"""Load by wrk: many connections, each posting the next application as soon as the last one is answered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.peer import URL
+from credit_risk.model.data import load_dataset
+from credit_risk.serving.settings import PROJECT
+
+SCRIPT = Path(__file__).with_name("mixed.lua")
+APPLICATIONS = 400  # different ones, as real traffic is a mix
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk measured."""
+
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    non_2xx: int
+    failed: int  # connections that broke or timed out
+
+
+def require_wrk() -> None:
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not installed; on Debian and Ubuntu `apt-get install wrk`, on macOS `brew install wrk`")
+
+
+def bodies(folder: Path, *, batch: int = 0) -> Path:
+    """A file of request bodies, one a line: single applications, or arrays of `batch` of them."""
+    applications = load_dataset(PROJECT / "data" / "applications.csv").applications
+    lines = [application.model_dump_json() for application in applications]
+    if batch:
+        endless = lines * (20 * batch // len(lines) + 1)
+        lines = [f"[{','.join(endless[start : start + batch])}]" for start in range(0, 20 * batch, batch)]
+    path = folder / f"bodies-{batch}.ndjson"
+    path.write_text("\n".join(lines[:APPLICATIONS]) + "\n")
+    return path
+
+
+def load(path: str, bodies: Path, *, connections: int, seconds: float) -> Load:
+    """Closed-loop load on one route."""
+    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:.0f}s"]
+    command += ["--timeout", "10s", "--script", str(SCRIPT), URL, "--", path, str(bodies)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    result = json.loads(
+        next(line for line in output.splitlines() if line.startswith("RESULT ")).removeprefix("RESULT ")
+    )
+    return Load(
+        result["requests"] / result["seconds"], result["p50_ms"], result["p99_ms"], result["non_2xx"], result["failed"]
+    )

@@ -1,0 +1,42 @@
+"""FastAPI, the model in process: `app` without batching, `batched` with this project's runner."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Response
+
+from bench.peers.shared import POLICY, InProcess
+from credit_risk.contract.application import CreditApplication
+from credit_risk.serving.decider import Decider
+from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.runner import AdaptiveRunner
+from credit_risk.serving.settings import Batching
+
+model = InProcess.load()
+metrics = Metrics()
+runner = AdaptiveRunner(Decider(model.stored, POLICY, metrics), Batching(), metrics)
+app, batched = FastAPI(), FastAPI()
+
+
+@app.post("/classify")
+async def classify(application: CreditApplication) -> dict[str, object]:
+    return model.decide(application)
+
+
+@app.post("/classify_batch")
+def classify_batch(applications: list[CreditApplication]) -> list[dict[str, object]]:
+    """In a thread, as FastAPI does it for long work; scored together, as anybody would."""
+    encoder = model.stored.scorer.encoder
+    probabilities = model.booster.inplace_predict(encoder.matrix([encoder.encode(a) for a in applications])).tolist()
+    return [
+        {
+            "Status": POLICY.decide(probability, application),
+            "probability_of_default": round(probability, 4),
+            "model": model.stored.tag,
+        }
+        for application, probability in zip(applications, probabilities, strict=True)
+    ]
+
+
+@batched.post("/classify")
+async def classify_batched(application: CreditApplication) -> Response:
+    return Response(await runner.run(application), media_type="application/json")
