@@ -59,7 +59,7 @@ class Classifier:
     async def _classify(self, body: bytes) -> bytes:
         begun = perf_counter()
         application = parse_application(body)
-        self.metrics.validate_seconds += perf_counter() - begun
+        self.metrics.stage_seconds["validate"] += perf_counter() - begun
         return await self._runner.run(application)
 
     async def _classify_batch(self, body: bytes) -> bytes:
@@ -85,8 +85,7 @@ class Classifier:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             body = error_body("The service failed; the request was not decided")
         headers.append((b"content-length", b"%d" % len(body)))
-        self.metrics.requests[route, status].inc()
-        self.metrics.request_seconds[route].observe(perf_counter() - request.begun)
+        self.metrics.answered(route, status, perf_counter() - request.begun)
         return Answer(status, headers, body)
 
 

@@ -45,7 +45,7 @@ class Decider:
         if new:
             margins.update(zip(new, self._scorer.margins(encoder.matrix(new)).tolist(), strict=True))
         scored = perf_counter()
-        statuses: list[Status] = []
+        statuses = []
         decisions = []
         for application, row in zip(applications, rows, strict=True):
             margin = margins[row]
@@ -53,7 +53,9 @@ class Decider:
             status = self._policy.decide(probability, application)
             statuses.append(status)
             decisions.append(self._decision(status, probability, score_of(margin), application))
-        self._metrics.decided(statuses, scored - begun, perf_counter() - scored)
+        self._metrics.statuses += statuses
+        self._metrics.stage_seconds["predict"] += scored - begun
+        self._metrics.stage_seconds["encode"] += perf_counter() - scored
         return decisions
 
     def _decision(self, status: Status, probability: float, score: int, application: CreditApplication) -> bytes:

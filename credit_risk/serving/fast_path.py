@@ -40,7 +40,7 @@ class FastPath:
         if body is None:
             return
         classifier = self._classifier()
-        classifier.metrics.read_seconds += perf_counter() - begun
+        classifier.metrics.stage_seconds["read"] += perf_counter() - begun
         status, headers, answer = await classifier.classify(Request(body, request_id, begun))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})

@@ -76,7 +76,7 @@ class AdaptiveRunner:
         it decides under overload, and spend itself on refusing the rest.
         """
         self._scheduled = False
-        self._metrics.queue_depth.set(len(self._queue))
+        self._metrics.queue_depth = len(self._queue)
         while self._queue:
             batch = self._next_batch(perf_counter())
             if batch:
@@ -92,7 +92,7 @@ class AdaptiveRunner:
                 self._metrics.shed_late.inc()
                 waiting.answer.set_exception(UnavailableError("The service is overloaded: the request waited too long"))
                 continue
-            self._metrics.queue_seconds += now - waiting.since
+            self._metrics.stage_seconds["queue"] += now - waiting.since
             batch.append(waiting)
         return batch
 
@@ -108,4 +108,4 @@ class AdaptiveRunner:
             return
         for waiting, decision in zip(batch, decisions, strict=True):
             waiting.answer.set_result(decision)
-        self._metrics.batch_rows.observe(len(batch))
+        self._metrics.batch_rows.append(len(batch))

@@ -82,7 +82,7 @@ class Echo:
     """Stands in for the classifier: answers with the body it was given."""
 
     def __init__(self) -> None:
-        self.metrics = type("Metrics", (), {"read_seconds": 0.0})()
+        self.metrics = type("Metrics", (), {"stage_seconds": {"read": 0.0}})()
         self.seen: list[bytes] = []
 
     async def classify(self, request: Request) -> Answer:
