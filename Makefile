@@ -57,7 +57,7 @@ check: $(VENV)/installed-dev  ## Lint, format and types
 load: install  ## Open locust's web UI on port 8089 against the service on PORT
 	$(BIN)/locust --host http://localhost:$(PORT) $(ARGS)
 
-bench: $(VENV)/installed-bench  ## Measure this service and its peers on this machine; needs wrk; about 15 minutes
+bench: $(VENV)/installed-bench  ## Measure this service and its peers on this machine; needs wrk; about 20 minutes
 	$(BIN)/python -m bench $(ARGS)
 
 lock: $(VENV)/uv  ## Resolve the requirements files anew

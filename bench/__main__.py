@@ -23,7 +23,7 @@ NAMES = ("throughput", "batching", "large-batches", "open-loop")
 @click.command(context_settings={"show_default": True})
 @click.option("--only", multiple=True, type=click.Choice(NAMES), help="Some of the experiments; all without it.")
 @click.option("--rounds", default=3, type=click.IntRange(min=1), help="Of which the median counts.")
-@click.option("--seconds", default=4.0, type=click.FloatRange(min=1), help="For each measurement.")
+@click.option("--seconds", default=3.0, type=click.FloatRange(min=1), help="For each measurement.")
 @click.option("--results", default=RESULTS, type=click.Path(path_type=Path, file_okay=False), help="Where to write.")
 def main(only: tuple[str, ...], rounds: int, seconds: float, results: Path) -> None:
     """Measure this service and its peers on this machine, each started on the same port in turn.

@@ -12,7 +12,7 @@ from rich.table import Table
 from bench.peer import OURS
 from bench.plot import draw
 
-console = Console(width=130)
+console = Console(width=160)
 
 
 def shown(spread: dict[str, float], digits: int = 0) -> str:

@@ -6,6 +6,7 @@ from fastapi import FastAPI, Response
 
 from bench.peers.shared import POLICY, InProcess
 from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.decision import Decision
 from credit_risk.serving.decider import Decider
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
@@ -18,23 +19,14 @@ app, batched = FastAPI(), FastAPI()
 
 
 @app.post("/classify")
-async def classify(application: CreditApplication) -> dict[str, object]:
-    return model.decide(application)
+async def classify(application: CreditApplication) -> Decision:
+    return model.decide([application])[0]
 
 
 @app.post("/classify_batch")
-def classify_batch(applications: list[CreditApplication]) -> list[dict[str, object]]:
+def classify_batch(applications: list[CreditApplication]) -> list[Decision]:
     """In a thread, as FastAPI does it for long work; scored together, as anybody would."""
-    encoder = model.stored.scorer.encoder
-    probabilities = model.booster.inplace_predict(encoder.matrix([encoder.encode(a) for a in applications])).tolist()
-    return [
-        {
-            "Status": POLICY.decide(probability, application),
-            "probability_of_default": round(probability, 4),
-            "model": model.stored.tag,
-        }
-        for application, probability in zip(applications, probabilities, strict=True)
-    ]
+    return model.decide(applications)
 
 
 @batched.post("/classify")

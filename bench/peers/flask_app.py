@@ -18,4 +18,4 @@ def classify() -> tuple[Response, int]:
         application = CreditApplication.model_validate_json(request.get_data())
     except ValidationError as error:
         return jsonify(error=str(error)), 400
-    return jsonify(model.decide(application)), 200
+    return Response(model.decide([application])[0].model_dump_json(), mimetype="application/json"), 200

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from credit_risk.model.features import Matrix
 
-MAX_DEPTH = 2
 SPLITS = 3  # of a tree: the root, its left and its right child
 CHUNK = 512  # rows at once: more would leave the processor's cache
 NO_SPLIT = (0, np.inf, True)  # feature, threshold, missing goes left: whatever its value, it goes left

@@ -59,7 +59,7 @@ class Decider:
         return decisions
 
     def _decision(self, status: Status, probability: float, score: int, application: CreditApplication) -> bytes:
-        """The bytes that `Decision.model_dump_json` would give, in a fifth of its time."""
+        """The bytes that `Decision.model_dump_json` would give, without making one."""
         warnings = ",".join([_WARNING_JSON[warning.code] for warning in warnings_of(application)])
         return (
             f'{{"Status":"{status}","probability_of_default":{round(probability, 4)},"score":{score},'

@@ -23,5 +23,6 @@ svc = Service("credit_risk_tutorial", runners=[model_runner])
 async def classify(application: CreditApplication) -> dict[str, Any]:
     vector = dv.transform([features_of(application, protected=False)])
     [result] = await model_runner.predict.async_run(vector)
+    # The tutorial answers the status alone.
     status = "DECLINED" if result > 0.5 else "MAYBE" if result > 0.3 else "APPROVED"
     return {"Status": status, "probability_of_default": round(float(result), 4), "model": str(model_ref.tag)}
