@@ -44,7 +44,7 @@ train: install  ## Train on DATA (data/applications.csv) and save the model; ARG
 	$(BIN)/python train.py --data $(DATA) $(ARGS)
 
 data: install  ## Download the public data set into data/CreditScoring.csv
-	$(BIN)/python data/download.py
+	$(BIN)/python -m data.download
 
 test: $(VENV)/installed-dev  ## Run the tests and print the coverage
 	$(BIN)/python -m pytest --cov=credit_risk --cov-report=term-missing:skip-covered $(ARGS)

@@ -14,7 +14,7 @@ Series = dict[str, dict[float, float]]  # name -> x -> y
 
 def draw(path: Path, panels: list[tuple[str, str, Series]], *, x: str, log_x: bool = True, log_y: bool = True) -> None:
     """Lines side by side: for each panel its title, what is up the side, and its series."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 4.2), squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 4.6), squeeze=False, layout="constrained")
     for axis, (title, y, series) in zip(axes[0], panels, strict=True):
         for name, points in series.items():
             axis.plot(list(points), list(points.values()), marker="o", markersize=4, label=name)
@@ -26,7 +26,6 @@ def draw(path: Path, panels: list[tuple[str, str, Series]], *, x: str, log_x: bo
         if log_y:
             axis.set_yscale("log")
         axis.grid(alpha=0.3)
-    axes[0][0].legend(fontsize=8)
-    figure.tight_layout()
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=8, frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)

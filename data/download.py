@@ -8,8 +8,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from credit_risk.model.data import PUBLIC_FILE
+
 URL = "https://raw.githubusercontent.com/gastonstat/CreditScoring/master/CreditScoring.csv"
-SHA256 = "b42d4fb62b3c1e3428b295d1f152e71ec79e003f86cfa23d7ddb1fc7ea1f624f"
 TARGET = Path(__file__).with_name("CreditScoring.csv")
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     except (urllib.error.URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
         sys.exit(f"{URL} can't be reached ({reason}); try again with a network, or train on data/applications.csv")
-    if hashlib.sha256(content).hexdigest() != SHA256:
+    if hashlib.sha256(content).hexdigest() != PUBLIC_FILE:
         sys.exit(f"{URL} is not the file that the figures here are quoted on (its sha256 differs); nothing was saved")
     TARGET.write_bytes(content)
     sys.stdout.write(f"Saved {TARGET}\n")

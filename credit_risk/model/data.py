@@ -24,8 +24,9 @@ from credit_risk.model.features import Columns
 DataSource = Literal["synthetic", "real"]
 
 # Files known by their sha256: the public data set, and the rows in data/ that the recipe drew.
+PUBLIC_FILE = "b42d4fb62b3c1e3428b295d1f152e71ec79e003f86cfa23d7ddb1fc7ea1f624f"
 KNOWN_FILES: dict[str, DataSource] = {
-    "b42d4fb62b3c1e3428b295d1f152e71ec79e003f86cfa23d7ddb1fc7ea1f624f": "real",
+    PUBLIC_FILE: "real",
     "fe89ec3225e44c7811d35917902ba77ed34e23ae26cbe90ce4b4616793e155e1": "synthetic",
 }
 CODES: dict[str, dict[str, str]] = {

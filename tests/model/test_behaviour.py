@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from credit_risk.contract.application import CreditApplication, Marital
-from credit_risk.model.data import Dataset
+from credit_risk.model.data import Dataset, load_dataset
 from credit_risk.model.scorer import Margins
 from credit_risk.model.store import StoredModel
 from tests.unit.test_features import APPLICATIONS
@@ -82,3 +84,9 @@ def test_a_clean_file_is_safe_and_a_bad_one_is_not(model: StoredModel, synthetic
     clean_margin, bad_margin = margins(model, [clean, bad])
     assert 1 / (1 + np.exp(-clean_margin)) < 0.1
     assert 1 / (1 + np.exp(-bad_margin)) > 0.7
+
+
+def test_the_bundled_model_ranks_the_real_applicants(model: StoredModel, real_file: Path) -> None:
+    real = load_dataset(real_file)
+    margin = model.scorer.margins(model.scorer.encoder.encode_columns(real.columns))
+    assert roc_auc_score(real.default, margin) >= 0.83

@@ -102,11 +102,12 @@ def in_parts(body: bytes) -> list[CreditApplication]:
     return [application for part in parse_in_parts(body) for application in part]
 
 
-def outcome(parse: Callable[[bytes], list[CreditApplication]], body: bytes) -> object:
+def outcome(parse: Callable[[bytes], list[CreditApplication]], body: bytes) -> list[CreditApplication] | None:
+    """The applications; None where the body is refused."""
     try:
         return parse(body)
-    except InvalidRequestError as error:
-        return error.body
+    except InvalidRequestError:
+        return None
 
 
 LONG = b",\n ".join([body_of(seniority=number % 60) for number in range(500)])
@@ -138,3 +139,24 @@ def test_the_ends_of_a_body_are_seen(body: bytes) -> None:
 def test_too_large_a_batch_is_refused_in_parts_too() -> None:
     body = json.dumps([SAMPLE] * (MAX_BATCH + 1)).encode()
     assert outcome(in_parts, body) == outcome(parse_applications, body)
+
+
+@pytest.mark.parametrize("position", [0, 250, 499])
+@pytest.mark.parametrize("fault", [b'"age": 1', b'"age": 26, "age": 26', b'"age": 026'])
+def test_in_parts_a_fault_is_where_it_is_in_the_whole(position: int, fault: bytes) -> None:
+    applications = LONG.split(b",\n ")
+    applications[position] = applications[position].replace(b'"age": 26', fault)
+    body = b"[" + b",".join(applications) + b"]"
+    with pytest.raises(InvalidRequestError) as whole:
+        parse_applications(body)
+    with pytest.raises(InvalidRequestError) as parts:
+        in_parts(body)
+    assert parts.value.body == whole.value.body
+
+
+def test_in_parts_the_faults_of_a_part_are_counted_not_those_of_all() -> None:
+    body = json.dumps([SAMPLE] * 500 + [{**SAMPLE, "age": 1}] * 5000).encode()
+    with pytest.raises(InvalidRequestError) as refused:
+        in_parts(body)
+    assert refused.value.detail[0]["loc"] == [500, "age"]
+    assert len(refused.value.detail) <= MAX_DETAILS
