@@ -75,8 +75,8 @@ class ApplicationWarning(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    code: str
-    text: str
+    code: Annotated[str, Field(description="Stable, for programs.", examples=["amount_above_price"])]
+    text: Annotated[str, Field(description="For people.", examples=["amount is more than the price"])]
 
 
 def _warning(code: str, text: str) -> ApplicationWarning:

@@ -86,13 +86,12 @@ def _ref(model: str) -> dict[str, str]:
 
 
 def _post(name: str, summary: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    example = {"error": "", "detail": []}
     errors = {
         str(status): {
             "description": description,
-            "content": {"application/json": {"schema": _ref("Error"), "example": example | {"error": error}}},
+            "content": {"application/json": {"schema": _ref("Error"), "example": example}},
         }
-        for status, (description, error) in ERRORS.items()
+        for status, (description, example) in ERRORS.items()
     }
     return {
         "post": {
