@@ -48,7 +48,11 @@ class CreditRiskClassifier:
     @bentoml.on_deployment
     def log_settings() -> None:  # once, in the parent process, which has no instance
         policy = load_policy(svc.settings.policy)
-        logger.info("Serving %s with policy %s; %s; %s", svc.settings.model, policy.version, svc.settings, svc.batching)
+        logger.info("Serving %s with policy %s; batching: %s", svc.settings.model, policy.version, svc.batching)
+        if keys := svc.settings.keys:
+            logger.info("API keys are required; known: %s", ", ".join(keys))
+        else:
+            logger.info("No API keys are set: whoever reaches this port may ask")
 
     @bentoml.on_startup
     def warm_up(self) -> None:

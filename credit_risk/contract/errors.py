@@ -8,8 +8,10 @@ CreditRiskError
 ├── DataError               a table that can't be used; names each line and column
 ├── ReleaseError            a trained model that failed its release gate
 └── RequestError            answered to the caller, with an HTTP status
-    ├── InvalidRequestError      400
-    └── UnavailableError         503, with Retry-After
+    ├── InvalidRequestError  400
+    ├── UnauthorizedError    401
+    ├── TooLargeError        413
+    └── UnavailableError     503, with Retry-After
 """
 
 from __future__ import annotations
@@ -77,6 +79,24 @@ class InvalidRequestError(RequestError):
     """The body is not what the contract asks for."""
 
     status = HTTPStatus.BAD_REQUEST
+
+
+class UnauthorizedError(RequestError):
+    """The request has no valid API key."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__("Send a valid API key as a bearer token")
+
+
+class TooLargeError(RequestError):
+    """The body is larger than a request may be."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Send at most {limit} bytes in a request")
 
 
 class UnavailableError(RequestError):

@@ -27,6 +27,7 @@ from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import SettingError, StartupError
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import check_model
+from credit_risk.serving.access import Access
 from credit_risk.serving.classifier import Answer, Classifier, Request
 from credit_risk.serving.error_body import OneErrorBody
 from credit_risk.serving.fast_path import FastPath
@@ -66,6 +67,7 @@ class CreditRiskService(bentoml.Service[T]):
             os.environ["CREDIT_RISK_MODEL"] = check_model(load_settings().model)
             self.settings = load_settings()
             self.batching = load_batching(BentoMLContainer.config.services[self.name].get())
+            self.settings.keys  # noqa: B018 - refuses bad ones
             load_policy(self.settings.policy)
 
     def on_load_bento(self, bento: bentoml.Bento) -> None:
@@ -74,9 +76,11 @@ class CreditRiskService(bentoml.Service[T]):
         os.environ["CREDIT_RISK_MODEL"] = str(bento.info.all_models[0].tag)
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """The application of a worker: the fast path, then BentoML's own with one error body."""
-        app = OneErrorBody(super().to_asgi(is_main))
-        return FastPath(app, lambda: self.classifier) if self.settings.fast_path else app
+        """The application of a worker: access, the fast path, then BentoML's own with one error body."""
+        app: ASGIApp = OneErrorBody(super().to_asgi(is_main))
+        if self.settings.fast_path:
+            app = FastPath(app, lambda: self.classifier)
+        return Access(app, self.settings.keys, open_metrics=self.settings.open_metrics)
 
     def __call__(self) -> Any:
         """The instance of a worker, made after its application; the fast path answers with the same classifier."""

@@ -13,13 +13,24 @@ from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.body import MAX_BATCH
 from credit_risk.contract.decision import Decision
 
-ERRORS = {
+ERRORS: dict[int, tuple[str, dict[str, Any]]] = {
     400: (
         "The body is not what the contract asks for; nothing was scored.",
-        "2 faults in the application: income, home",
+        {
+            "error": "1 fault in the application: debt",
+            "detail": [{"loc": ["debt"], "msg": "required; send null if it is unknown", "type": "missing"}],
+        },
     ),
-    500: ("The service failed; the request was not decided.", "The service failed; the request was not decided"),
-    503: ("The service can't decide now; try again after Retry-After seconds.", "The service is overloaded"),
+    401: ("The request has no valid API key.", {"error": "Send a valid API key as a bearer token", "detail": []}),
+    413: ("The body is too large.", {"error": "Send at most 65536 bytes in a request", "detail": []}),
+    500: (
+        "The service failed; the request was not decided.",
+        {"error": "The service failed; the request was not decided", "detail": []},
+    ),
+    503: (
+        "The service can't decide now; try again after Retry-After seconds.",
+        {"error": "The service is overloaded: its queue is full", "detail": []},
+    ),
 }
 INFRASTRUCTURE = {
     "/livez": "200 while the process runs.",
@@ -77,7 +88,10 @@ def describe(title: str) -> OpenAPI:
         servers=[{"url": "."}],
         tags=[{"name": "Decisions"}, {"name": "Infrastructure", "description": "Health and metrics."}],
         paths=paths,
-        components={"schemas": schemas["$defs"]},
+        components={
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "Where keys are required."}},
+        },
     )
 
 
@@ -97,6 +111,7 @@ def _post(name: str, summary: str, body: dict[str, Any], answer: dict[str, Any])
         "post": {
             "tags": ["Decisions"],
             "operationId": name,
+            "security": [{}, {"key": []}],
             "summary": summary,
             "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
             "responses": {"200": {"description": "Decided.", "content": {"application/json": {"schema": answer}}}}

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from credit_risk.contract.errors import SettingError
 
 PROJECT = Path(__file__).parents[2]  # where service.py, policy.yaml and bentoconfiguration.yaml lie
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Keys = dict[Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")], Sha256]
+_KEYS_ARE = "a JSON object of the sha256 of tokens, in hexadecimal, by name"
 
 
 class Settings(BaseSettings):
@@ -22,8 +26,30 @@ class Settings(BaseSettings):
     model: Annotated[
         str, Field(pattern=r"^[a-z0-9._-]+(:[a-z0-9._-]+)?$", description="Tag of the model in the BentoML store.")
     ] = "credit_risk_model:latest"
-    fast_path: Annotated[bool, Field(description="Answer POST /classify ahead of BentoML's middleware.")] = True
     policy: Annotated[Path, Field(description="The policy file.")] = PROJECT / "policy.yaml"
+    fast_path: Annotated[bool, Field(description="Answer POST /classify ahead of BentoML's middleware.")] = True
+    api_keys: Annotated[Keys, Field(description="Keys by name, each as the sha256 of its token, in JSON.")] = {}
+    api_keys_file: Annotated[Path | None, Field(description="A file with more of them, in JSON.")] = None
+    require_api_keys: Annotated[bool, Field(description="Refuse to start without any key.")] = False
+    open_metrics: Annotated[bool, Field(description="Show /metrics to callers without a key.")] = True
+
+    @property
+    def keys(self) -> Keys:
+        """All keys, of the variable and of the file.
+
+        Raises SettingError where the file can't be read, or there is no key and one is required.
+        """
+        keys = dict(self.api_keys)
+        if self.api_keys_file is not None:
+            try:
+                keys |= TypeAdapter(Keys).validate_json(self.api_keys_file.read_bytes())
+            except OSError as error:
+                raise SettingError(f"CREDIT_RISK_API_KEYS_FILE can't be read: {error.strerror}") from None
+            except ValidationError:
+                raise SettingError(f"CREDIT_RISK_API_KEYS_FILE is not {_KEYS_ARE}") from None
+        if self.require_api_keys and not keys:
+            raise SettingError("API keys are required: set CREDIT_RISK_API_KEYS or CREDIT_RISK_API_KEYS_FILE")
+        return keys
 
 
 class Batching(BaseModel):
@@ -59,5 +85,14 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(f"CREDIT_RISK_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        names = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
+        faults = "; ".join(f"CREDIT_RISK_{name.upper()}: {_expected(name, error)}" for name in names)
         raise SettingError(f"invalid settings: {faults}") from None
+    except SettingsError:
+        raise SettingError(f"invalid settings: CREDIT_RISK_API_KEYS is not {_KEYS_ARE}") from None
+
+
+def _expected(name: str, error: ValidationError) -> str:
+    if name == "api_keys":  # what pydantic says would quote from it
+        return f"must be {_KEYS_ARE}"
+    return next(fault["msg"] for fault in error.errors() if fault["loc"][0] == name)

@@ -33,7 +33,7 @@ def test_missing_values_are_nullable_and_nothing_else_is(document: dict[str, Any
 def test_the_answers_are_described_and_errors_as_they_come(client: TestClient, document: dict[str, Any]) -> None:
     for path in ("/classify", "/classify_batch"):
         responses = document["paths"][path]["post"]["responses"]
-        assert set(responses) == {"200", "400", "500", "503"}
+        assert set(responses) == {"200", "400", "401", "413", "500", "503"}
         assert responses["400"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
     described = document["components"]["schemas"]
     error = client.post("/classify", content=b"{}").json()

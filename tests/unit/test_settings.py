@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -56,3 +59,32 @@ def test_batching_is_that_of_the_configuration() -> None:
 def test_bad_batching_is_named(key: str, value: object) -> None:
     with pytest.raises(SettingError, match=f"bentoconfiguration.yaml: batching.{key}: "):
         load_batching({"batching": {key: value}})
+
+
+def test_keys_come_from_the_environment_and_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text(json.dumps({"shop": "b" * 64}))
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS", json.dumps({"bank": "a" * 64}))
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS_FILE", str(tmp_path / "keys.json"))
+    assert load_settings().keys == {"bank": "a" * 64, "shop": "b" * 64}
+
+
+@pytest.mark.parametrize("secret", ["hunter2", '{"bank": "hunter2"}', '["hunter2"]', '{"a b": "%s"}' % ("a" * 64)])
+def test_bad_keys_are_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secret: str) -> None:
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS", secret)
+    with pytest.raises(SettingError, match=r"CREDIT_RISK_API_KEYS\b.*sha256 of tokens") as refused:
+        load_settings()
+    assert "hunter2" not in str(refused.value)
+    monkeypatch.delenv("CREDIT_RISK_API_KEYS")
+    (tmp_path / "keys.json").write_text(secret)
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS_FILE", str(tmp_path / "keys.json"))
+    with pytest.raises(SettingError, match="CREDIT_RISK_API_KEYS_FILE is not a JSON object"):
+        _ = load_settings().keys
+
+
+def test_required_keys_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CREDIT_RISK_REQUIRE_API_KEYS", "true")
+    with pytest.raises(SettingError, match="API keys are required"):
+        _ = load_settings().keys
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS_FILE", str(tmp_path / "nowhere.json"))
+    with pytest.raises(SettingError, match="can't be read: No such file"):
+        _ = load_settings().keys
