@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.policy import load_policy
-from credit_risk.model.store import load_model
+from credit_risk.model.store import data_source_of, load_model
 from credit_risk.serving.bento import (
     ApplicationBody,
     ApplicationsBody,
@@ -49,6 +49,8 @@ class CreditRiskClassifier:
     def log_settings() -> None:  # once, in the parent process, which has no instance
         policy = load_policy(svc.settings.policy)
         logger.info("Serving %s with policy %s; batching: %s", svc.settings.model, policy.version, svc.batching)
+        if data_source_of(svc.settings.model) == "synthetic":
+            logger.warning("This model was trained on synthetic applications: for trying out, not for lending")
         if keys := svc.settings.keys:
             logger.info("API keys are required; known: %s", ", ".join(keys))
         else:

@@ -95,6 +95,7 @@ def large_batches(folder: Path, *, rounds: int, seconds: float, say: Say) -> lis
             with running(peer):
                 load("/classify_batch", thousand, connections=16, seconds=1)
                 measured = load("/classify_batch", thousand, connections=16, seconds=seconds)
+                _require_all_decided(measured)
                 rates[peer.name].append(1000 * measured.requests_per_second)
                 say(f"round {number + 1}: {peer.name}: {rates[peer.name][-1]:,.0f} applications/s")
         with running(OURS), ThreadPoolExecutor() as pool:
@@ -103,7 +104,7 @@ def large_batches(folder: Path, *, rounds: int, seconds: float, say: Say) -> lis
             heavy = pool.submit(load, "/classify_batch", ten_thousand, connections=1, seconds=seconds + 1)
             time.sleep(0.5)
             beside.append(load("/classify", single, connections=64, seconds=seconds))
-            heavy.result()
+            _require_all_decided(heavy.result())
             say(f"round {number + 1}: p99 {alone[-1].p99_ms:.2f} ms, beside large batches {beside[-1].p99_ms:.2f} ms")
     ratios = [with_batches.p99_ms / without.p99_ms for with_batches, without in zip(beside, alone, strict=True)]
     return [
@@ -112,6 +113,11 @@ def large_batches(folder: Path, *, rounds: int, seconds: float, say: Say) -> lis
         {"single requests": "beside 10,000-row bodies back to back"} | summary(beside),
         {"p99 beside large batches, of alone": spread(ratios)},
     ]
+
+
+def _require_all_decided(measured: Load) -> None:
+    if measured.non_2xx or measured.failed or not measured.requests_per_second:
+        raise RuntimeError(f"not all batches were decided: {measured}")
 
 
 @contextmanager
@@ -146,7 +152,7 @@ def open_loops(folder: Path, *, rounds: int, seconds: float, say: Say) -> list[R
         with held(0.25) as hold:
             with running(OURS, **overrides(workers=1)) as service:
                 hold(service)
-                load("/classify", single, connections=CALLERS, seconds=1)
+                load("/classify", single, connections=CALLERS, seconds=seconds)
                 saturation = load("/classify", single, connections=CALLERS, seconds=2 * seconds).requests_per_second
                 for share in SHARES:
                     before = service.memory_mb()
@@ -160,12 +166,17 @@ def open_loops(folder: Path, *, rounds: int, seconds: float, say: Say) -> list[R
 
 
 def recovered(single: Path) -> float:
-    """Seconds until requests at a tenth of the load are answered within 50 ms again, from half a second on."""
+    """Seconds from the last answer to the overload until all of a light load is answered within 50 ms again.
+
+    A probe takes a third of a second, so less than that can't be told.
+    """
     begun = time.perf_counter()
-    while open_loop(single, rate=100, seconds=0.3, connections=8).percentile(99) > 50:
-        if time.perf_counter() - begun > 10:
-            break
-    return max(0.0, time.perf_counter() - begun - 1.3)  # the last, good run itself takes that
+    while time.perf_counter() - begun < 10:
+        began = time.perf_counter()
+        probe = open_loop(single, rate=100, seconds=0.3, connections=8, drain=0)
+        if len(probe.latency_ms) >= 0.9 * probe.due and probe.percentile(99) <= 50:
+            return began - begun
+    return float("inf")
 
 
 def _overload_row(

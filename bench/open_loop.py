@@ -87,7 +87,7 @@ class _Run:
         self._sent += 1
         connection.send(self._requests[self._sent % len(self._requests)], due)
 
-    async def go(self, connections: int) -> None:
+    async def go(self, connections: int, drain: float) -> None:
         loop = asyncio.get_running_loop()
         for _ in range(connections):
             _, connection = await loop.create_connection(lambda: _Connection(self), "127.0.0.1", PORT)
@@ -105,16 +105,18 @@ class _Run:
             await asyncio.sleep(0.0005)
         outcome.unsent = len(self._waiting)
         self._waiting.clear()
-        await asyncio.sleep(1)  # for the last answers
+        begun = time.perf_counter()
+        while len(self._free) < connections and time.perf_counter() - begun < drain:
+            await asyncio.sleep(0.001)  # for the last answers
 
 
-def open_loop(bodies: Path, *, rate: float, seconds: float, connections: int) -> Outcome:
-    """`rate` requests a second for `seconds`, over at most `connections` at a time."""
+def open_loop(bodies: Path, *, rate: float, seconds: float, connections: int, drain: float = 10) -> Outcome:
+    """`rate` requests a second for `seconds`, over at most `connections`; `drain` seconds more for the last answers."""
     requests = [
         b"POST /classify HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         for body in bodies.read_bytes().splitlines()
     ]
     outcome = Outcome(rate, seconds)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Run(requests, outcome).go(connections))
+        runner.run(_Run(requests, outcome).go(connections, drain))
     return outcome

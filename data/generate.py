@@ -263,7 +263,11 @@ def chunks(rows: int, seed: int) -> Iterator[NDArray[np.int64]]:
 )
 def main(rows: int, seed: int, output: str) -> None:
     """Write synthetic credit applications as CSV, coded as the public data set is."""
-    with click.open_file(output, "w", encoding="utf-8", lazy=False) as file:
+    try:
+        opened = click.open_file(output, "w", encoding="utf-8", lazy=False)
+    except OSError as error:
+        raise click.ClickException(f"{output} can't be written: {error.strerror}") from None
+    with opened as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
         with click.progressbar(length=rows, label="Drawing", file=sys.stderr) as progress:

@@ -68,8 +68,10 @@ def _type_faults() -> dict[str, Bad]:
         cases[f"{field}: fraction"] = Bad(body_of(**{field: 31.417}), field, whole, "31.417")
         cases[f"{field}: boolean"] = Bad(body_of(**{field: True}), field, whole)
         cases[f"{field}: null"] = Bad(body_of(**{field: None}), field, whole)
-        cases[f"{field}: too high"] = Bad(body_of(**{field: 31415926}), field, "must be a number from", "31415926")
-        cases[f"{field}: too low"] = Bad(body_of(**{field: -31417}), field, "must be a number from", "31417")
+        cases[f"{field}: too high"] = Bad(
+            body_of(**{field: 31415926}), field, "must be a whole number from", "31415926"
+        )
+        cases[f"{field}: too low"] = Bad(body_of(**{field: -31417}), field, "must be a whole number from", "31417")
         cases[f"{field}: absent"] = Bad(body_of(**{field: ...}), field, "required; send it")
     for field in ("income", "assets", "debt"):
         number = "must be a number from"
@@ -96,7 +98,7 @@ _JSON = "not valid JSON"
 _OBJECT = "as a JSON object"
 
 BAD: dict[str, Bad] = _type_faults() | {
-    "huge whole number": Bad(raw("seniority", "9" * 400), "seniority", _NUMBER, "999999"),
+    "huge whole number": Bad(raw("seniority", "9" * 400), "seniority", _WHOLE, "999999"),
     "longer than a parser reads": Bad(raw("seniority", "9" * 5000), None, _JSON, "999999"),
     "huge float": Bad(raw("income", "1e999"), "income", _NUMBER, "1e999"),
     "huge whole number for a float": Bad(raw("income", "9" * 400), "income", _NUMBER, "999999"),

@@ -10,6 +10,7 @@ CreditRiskError
 └── RequestError            answered to the caller, with an HTTP status
     ├── InvalidRequestError  400
     ├── UnauthorizedError    401
+    ├── TimedOutError        408
     ├── TooLargeError        413
     └── UnavailableError     503, with Retry-After
 """
@@ -88,6 +89,15 @@ class UnauthorizedError(RequestError):
 
     def __init__(self) -> None:
         super().__init__("Send a valid API key as a bearer token")
+
+
+class TimedOutError(RequestError):
+    """The end of the body did not come in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Send the whole request within {seconds:g} seconds")
 
 
 class TooLargeError(RequestError):

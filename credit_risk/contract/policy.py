@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -71,13 +72,24 @@ class Policy(BaseModel):
         return "APPROVED"
 
 
+class _OnceEach(yaml.SafeLoader):
+    """YAML in which no key comes twice; of two, the last would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"{key} is given more than once")
+        return super().construct_mapping(node, deep)
+
+
 def load_policy(path: Path) -> Policy:
     """Read a policy file.
 
     Raises PolicyError with one sentence that names the file and what is wrong with it.
     """
     try:
-        return Policy.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Policy.model_validate(yaml.load(path.read_text(encoding="utf-8"), _OnceEach))
     except OSError as error:
         raise PolicyError(f"policy {path} can't be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,7 +40,8 @@ CODES: dict[str, dict[str, str]] = {
 NULLABLE = ("income", "assets", "debt")
 # The raw file's code for a missing value; as a number it would be a fortune, and nobody's.
 MISSING_CODE = "99999999"
-MISSING_WORDS = {MISSING_CODE, "", "na", "nan", "null"}
+MISSING_WORDS = {MISSING_CODE, f"{MISSING_CODE}.0", "", "na", "n/a", "nan", "none", "null"}
+MIN_OUTCOMES = 50  # for folds that hold some of each
 MAX_PROBLEMS = 20  # listed in one report; all are counted
 
 
@@ -93,7 +95,7 @@ def load_dataset(path: Path, source: DataSource | None = None) -> Dataset:
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from None
     applications, default, problems = [], [], []
-    for line, cells in _rows(text.splitlines(), path):
+    for line, cells in _rows(text, path):
         row_problems = _malformed_row(cells) or _malformed_status(cells)
         if row_problems:
             problems += [f"line {line}, {problem}" for problem in row_problems]
@@ -110,28 +112,38 @@ def load_dataset(path: Path, source: DataSource | None = None) -> Dataset:
             applications.append(application)
             default.append(int(status == "default"))
     if problems:
-        shown = problems[:MAX_PROBLEMS]
-        more = f" (the first {MAX_PROBLEMS} are listed)" if len(problems) > MAX_PROBLEMS else ""
-        raise DataError(
-            f"{path} has {len(problems)} malformed cell{'s' * (len(problems) > 1)}{more}; nothing was saved", shown
-        )
-    if len(set(default)) < 2:
-        raise DataError(f"{path} has no two kinds of outcome; it needs rows with status ok and with status default")
+        more = f" (the first {MAX_PROBLEMS} are listed)" * (len(problems) > MAX_PROBLEMS)
+        found = f"{len(problems)} problem{'s' * (len(problems) > 1)}{more}"
+        raise DataError(f"{path} has {found}; nothing was saved", problems[:MAX_PROBLEMS])
+    for status, outcome in (("ok", 0), ("default", 1)):
+        different = {a for a, found in zip(applications, default, strict=True) if found == outcome}
+        if len(different) < MIN_OUTCOMES:
+            raise DataError(
+                f"{path} has {len(different)} different applications with status {status}; "
+                f"a model that can be tested needs {MIN_OUTCOMES} of each outcome"
+            )
     sha256 = hashlib.sha256(content).hexdigest()
     return Dataset(applications, np.array(default), sha256, source or KNOWN_FILES.get(sha256, "real"))
 
 
-def _rows(lines: list[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(lines, restkey="beyond the header")
+def _rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="beyond the header")
     header = [name.strip().lower() for name in reader.fieldnames or []]
     absent = [field for field in ("status", *FIELDS) if field not in header]
     if absent:
-        raise DataError(
-            f"{path} lacks the column{'s' * (len(absent) > 1)} {', '.join(absent)}; its first line must name them"
-        )
+        columns = f"column{'s' * (len(absent) > 1)} {', '.join(absent)}"
+        raise DataError(f"{path} lacks the {columns}; its first line must name them, separated by commas")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise DataError(f"{path} has the column{'s' * (len(twice) > 1)} {', '.join(twice)} more than once")
     reader.fieldnames = header
-    for cells in reader:
-        yield reader.line_num, cells
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise DataError(
+            f"{path} is not CSV from line {reader.line_num + 1} on: {error}; is a quote left open?"
+        ) from None
 
 
 def _malformed_row(cells: dict[str, Any]) -> list[str]:
@@ -159,7 +171,7 @@ def _value(field: str, cell: str) -> Any:
     if field in NULLABLE and text in MISSING_WORDS:
         return None
     try:
-        number = float(text)
+        number = float(text if text.isascii() and "_" not in text else "no number")
     except ValueError:
         return text
     return int(number) if number.is_integer() else number

@@ -97,11 +97,6 @@ class Encoder:
         return cls([str(name) for name in vectorizer.get_feature_names_out()])
 
     @property
-    def protected(self) -> bool:
-        """Whether age and marital status are among the features."""
-        return "age" in self.names
-
-    @property
     def monotone_constraints(self) -> tuple[int, ...]:
         """XGBoost's constraint of each column."""
         return tuple(MONOTONE.get(name, 0) for name in self.names)

@@ -39,11 +39,6 @@ class StoredModel:
     metadata: dict[str, Any]
     batchable: bool  # whether rows of several requests may be scored together
 
-    @property
-    def data_source(self) -> str:
-        """`synthetic` or `real`: what the model was trained on."""
-        return str(self.metadata["data_source"])
-
 
 def save_model(
     booster: xgb.Booster, vectorizer: DictVectorizer, *, labels: dict[str, str], metadata: dict[str, Any]
@@ -70,6 +65,11 @@ def check_model(tag: str) -> str:
     Raises ModelError where the model is missing, was changed after it was saved, or was not saved by this project.
     """
     return str(_checked(tag).tag)
+
+
+def data_source_of(tag: str) -> str:
+    """`synthetic` or `real`: what a model was trained on."""
+    return str(_checked(tag).info.metadata["data_source"])
 
 
 def load_model(tag: str) -> StoredModel:

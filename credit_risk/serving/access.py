@@ -14,6 +14,7 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from credit_risk.contract.errors import RequestError, TooLargeError, UnauthorizedError
+from credit_risk.serving.body_reader import read_body
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # a load balancer has no key
 BODY_LIMITS = {"/classify": 64 * 1024, "/classify_batch": 10 * 1024 * 1024}  # bytes
@@ -48,7 +49,7 @@ class Access:
             elif length > limit:
                 raise TooLargeError(limit)
         except RequestError as error:
-            await _answer(error, send)
+            await answer_error(error, send)
             return
         await self._app(scope, receive, send)
 
@@ -63,19 +64,10 @@ class Access:
 
 
 async def _collected(receive: Receive, limit: int) -> Receive:
-    """A `receive` that gives the whole body at once; it is read here, up to the limit."""
-    message = await receive()
-    chunks = [message.get("body", b"")]
-    length = len(chunks[0])
-    while message.get("more_body", False):
-        message = await receive()
-        chunks.append(message.get("body", b""))
-        length += len(chunks[-1])
-        if length > limit:
-            raise TooLargeError(limit)
-    if message["type"] == "http.request":
-        message = {"type": "http.request", "body": b"".join(chunks), "more_body": False}
-    pending = [message]
+    """A `receive` that gives the whole body at once; it is read here."""
+    body = await read_body(receive, limit)
+    gone: Message = {"type": "http.disconnect"}
+    pending = [gone if body is None else {"type": "http.request", "body": body, "more_body": False}]
 
     async def replayed() -> Message:
         return pending.pop() if pending else await receive()
@@ -83,7 +75,8 @@ async def _collected(receive: Receive, limit: int) -> Receive:
     return replayed
 
 
-async def _answer(error: RequestError, send: Send) -> None:
+async def answer_error(error: RequestError, send: Send) -> None:
+    """Answer with the error's status and body."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(error.body))]
     if error.status is HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b"Bearer"))

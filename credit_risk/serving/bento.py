@@ -18,7 +18,8 @@ from _bentoml_sdk.io_models import IOMixin, IORootModel
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 from starlette.requests import Request as HTTPRequest
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 from yaml import YAMLError
 
@@ -31,7 +32,7 @@ from credit_risk.serving.access import Access
 from credit_risk.serving.classifier import Answer, Classifier, Request
 from credit_risk.serving.error_body import OneErrorBody
 from credit_risk.serving.fast_path import FastPath
-from credit_risk.serving.openapi import OpenAPI, describe
+from credit_risk.serving.openapi import INDEX_PAGE, OpenAPI, describe
 from credit_risk.serving.settings import PROJECT, Batching, Settings, load_batching, load_settings
 
 T = TypeVar("T")
@@ -61,8 +62,9 @@ class CreditRiskService(bentoml.Service[T]):
         with refuse_to_start_wrong():
             try:
                 super().inject_config()
-            except (BentoMLException, YAMLError) as error:
-                raise SettingError(f"invalid bentoconfiguration.yaml: {_fault(str(error))}") from None
+            except (BentoMLException, YAMLError, AttributeError, TypeError, ValueError) as error:
+                # BentoML takes for granted that the file is a mapping of mappings.
+                raise SettingError(f"invalid configuration of BentoML: {_fault(str(error))}") from None
             # Workers inherit the full tag: one that starts later serves the same model, whatever `latest` is by then.
             os.environ["CREDIT_RISK_MODEL"] = check_model(load_settings().model)
             self.settings = load_settings()
@@ -77,7 +79,9 @@ class CreditRiskService(bentoml.Service[T]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """The application of a worker: access, the fast path, then BentoML's own with one error body."""
-        app: ASGIApp = OneErrorBody(super().to_asgi(is_main))
+        bentoml_app = super().to_asgi(is_main)
+        bentoml_app.router.routes.insert(0, Route("/", lambda _: HTMLResponse(INDEX_PAGE)))
+        app: ASGIApp = OneErrorBody(bentoml_app)
         if self.settings.fast_path:
             app = FastPath(app, lambda: self.classifier)
         return Access(app, self.settings.keys, open_metrics=self.settings.open_metrics)

@@ -11,6 +11,9 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from credit_risk.contract.errors import RequestError
+from credit_risk.serving.access import BODY_LIMITS, answer_error
+from credit_risk.serving.body_reader import read_body
 from credit_risk.serving.classifier import Classifier, Request
 
 PICKLE = b"application/vnd.bentoml+pickle"  # BentoML refuses it
@@ -32,11 +35,15 @@ class FastPath:
         request_id = None
         for name, value in scope["headers"]:
             if name == b"x-request-id":
-                request_id = value
+                request_id = request_id or value
             elif name == b"origin" or (name == b"traceparent" and _sampled(value)) or value == PICKLE:
                 await self._app(scope, receive, send)
                 return
-        body = await _read(receive)
+        try:
+            body = await read_body(receive, BODY_LIMITS["/classify"])
+        except RequestError as error:
+            await answer_error(error, send)
+            return
         if body is None:
             return
         classifier = self._classifier()
@@ -44,19 +51,6 @@ class FastPath:
         status, headers, answer = await classifier.classify(Request(body, request_id, begun))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None where the caller went away before its end."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body", False):
-        chunks = [body]
-        while message.get("more_body", False):
-            message = await receive()
-            chunks.append(message.get("body", b""))
-        body = b"".join(chunks)
-    return None if message["type"] == "http.disconnect" else body
 
 
 def _sampled(traceparent: bytes) -> bool:

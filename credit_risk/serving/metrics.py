@@ -7,13 +7,17 @@ over one by one they would cost as much as scoring does.
 from __future__ import annotations
 
 import asyncio
+import os
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import get_args
 
+import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import mark_process_dead
 
 from credit_risk.contract.decision import Status
 
@@ -34,6 +38,7 @@ class Metrics:
     """The service's own figures in one worker."""
 
     def __init__(self) -> None:
+        _forget_dead_workers()
         registry = CollectorRegistry()  # of its own, as the files are what BentoML reads and not the registry
         requests = Counter(
             "credit_risk_requests",
@@ -55,7 +60,7 @@ class Metrics:
         )
         self._queue_depth = Gauge(
             "credit_risk_queue_depth",
-            "Applications that queued in a turn of the event loop, the last one.",
+            "Applications that queued in a turn of the event loop, the most lately.",
             multiprocess_mode="livesum",
             registry=registry,
         )
@@ -92,9 +97,20 @@ class Metrics:
         for stage, seconds in self.stage_seconds.items():
             self._stages[stage].inc(seconds)
         self._queue_depth.set(self.queue_depth)
+        if self.queue_depth:  # and back to 0, unless there is more by then
+            self.queue_depth = 0
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         self.stage_seconds = dict.fromkeys(STAGES, 0.0)
         for added_up in (self._answered, self.statuses, self.batch_rows):
             added_up.clear()
+
+
+def _forget_dead_workers() -> None:
+    """Take what workers that are no more had in their queues out of the sum; this one may be their successor."""
+    for file in Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).glob("gauge_live*.db"):
+        pid = file.stem.rpartition("_")[2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            mark_process_dead(int(pid))  # type: ignore[no-untyped-call]
 
 
 def _observe(histogram: Histogram, values: Sequence[float]) -> None:

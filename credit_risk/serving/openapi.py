@@ -22,6 +22,7 @@ ERRORS: dict[int, tuple[str, dict[str, Any]]] = {
         },
     ),
     401: ("The request has no valid API key.", {"error": "Send a valid API key as a bearer token", "detail": []}),
+    408: ("The body did not end in time.", {"error": "Send the whole request within 10 seconds", "detail": []}),
     413: ("The body is too large.", {"error": "Send at most 65536 bytes in a request", "detail": []}),
     500: (
         "The service failed; the request was not decided.",
@@ -37,6 +38,19 @@ INFRASTRUCTURE = {
     "/readyz": "200 when requests can be decided.",
     "/metrics": "Figures for Prometheus.",
 }
+
+
+# BentoML's own page sends its readers' visits to a tag manager; this one sends nothing to anybody.
+INDEX_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Credit risk</title>
+<link rel="stylesheet" href="./static_content/swagger-ui.css">
+<div id="swagger-ui"></div>
+<script src="./static_content/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "./docs.json", dom_id: "#swagger-ui", deepLinking: true})</script>
+</html>
+"""
 
 
 class ErrorDetail(BaseModel):

@@ -76,7 +76,7 @@ class AdaptiveRunner:
         it decides under overload, and spend itself on refusing the rest.
         """
         self._scheduled = False
-        self._metrics.queue_depth = len(self._queue)
+        self._metrics.queue_depth = max(self._metrics.queue_depth, len(self._queue))
         while self._queue:
             batch = self._next_batch(perf_counter())
             if batch:
@@ -86,7 +86,7 @@ class AdaptiveRunner:
         batch: list[Waiting] = []
         while self._queue and len(batch) < self._max_rows:
             waiting = self._queue.popleft()
-            if waiting.answer.done():  # its caller has gone
+            if waiting.answer.done():  # cancelled
                 continue
             if now - waiting.since > self._max_wait:
                 self._metrics.shed_late.inc()

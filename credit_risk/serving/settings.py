@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,7 +75,7 @@ def load_batching(configuration: Mapping[str, Any]) -> Batching:
         return Batching.model_validate(configuration.get("batching", {}))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(['batching', *map(str, f['loc'])])}: {f['msg']}" for f in error.errors())
-        raise SettingError(f"invalid bentoconfiguration.yaml: {faults}") from None
+        raise SettingError(f"invalid configuration of BentoML: {faults}") from None
 
 
 def load_settings() -> Settings:
@@ -82,6 +83,10 @@ def load_settings() -> Settings:
 
     Raises SettingError with one sentence that names the variable.
     """
+    known = [f"CREDIT_RISK_{name.upper()}" for name in Settings.model_fields]
+    for variable in os.environ:
+        if variable.startswith("CREDIT_RISK_") and variable not in known:
+            raise SettingError(f"there is no setting {variable}; there are {', '.join(known)}")
     try:
         return Settings()
     except ValidationError as error:

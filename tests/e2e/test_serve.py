@@ -100,8 +100,8 @@ def batching(**settings: int) -> dict[str, str]:
         ({"CREDIT_RISK_POLICY": "nowhere.yaml"}, "policy nowhere.yaml can't be read"),
         ({"CREDIT_RISK_REQUIRE_API_KEYS": "true"}, "API keys are required: set CREDIT_RISK_API_KEYS"),
         ({"CREDIT_RISK_FAST_PATH": "perhaps"}, "invalid settings: CREDIT_RISK_FAST_PATH"),
-        (batching(max_batch_size=0), "invalid bentoconfiguration.yaml: services.credit_risk_classifier.batching.max"),
-        (batching(max_queue_size=0), "invalid bentoconfiguration.yaml: batching.max_queue_size: "),
+        (batching(max_batch_size=0), "invalid configuration of BentoML: services.credit_risk_classifier.batching.max"),
+        (batching(max_queue_size=0), "invalid configuration of BentoML: batching.max_queue_size: "),
     ],
 )
 def test_it_refuses_to_start_wrong(environment: dict[str, str], sentence: str) -> None:

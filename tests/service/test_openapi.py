@@ -33,7 +33,7 @@ def test_missing_values_are_nullable_and_nothing_else_is(document: dict[str, Any
 def test_the_answers_are_described_and_errors_as_they_come(client: TestClient, document: dict[str, Any]) -> None:
     for path in ("/classify", "/classify_batch"):
         responses = document["paths"][path]["post"]["responses"]
-        assert set(responses) == {"200", "400", "401", "413", "500", "503"}
+        assert set(responses) == {"200", "400", "401", "408", "413", "500", "503"}
         assert responses["400"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
     described = document["components"]["schemas"]
     error = client.post("/classify", content=b"{}").json()
@@ -46,3 +46,13 @@ def test_the_answers_are_described_and_errors_as_they_come(client: TestClient, d
 def test_every_reference_leads_somewhere(client: TestClient, document: dict[str, Any]) -> None:
     found = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', client.get("/docs.json").text))
     assert {"CreditApplication", "Decision", "Error"} <= found <= set(document["components"]["schemas"])
+
+
+def test_the_page_asks_nobody_else_for_anything(client: TestClient) -> None:
+    page = client.get("/").text
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(sources) == 2
+    for source in sources:
+        assert source.startswith("./static_content/")
+        assert client.get(source[1:]).status_code == 200
+    assert "//" not in page

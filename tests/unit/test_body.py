@@ -85,10 +85,24 @@ def test_too_large_a_batch_is_refused() -> None:
     assert f"at most {MAX_BATCH}" in refused.value.detail[0]["msg"]
 
 
-def test_faults_are_counted_all_and_listed_up_to_a_limit() -> None:
+def test_of_a_batch_the_first_application_at_fault_is_named() -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        parse_applications(json.dumps([{**SAMPLE, "age": 1}] * 500).encode())
-    assert str(refused.value).startswith("500 faults")
+        parse_applications(json.dumps([SAMPLE] * 7 + [{**SAMPLE, "age": 1, "job": "x"}] * 500).encode())
+    expected = "2 faults in the application at position 7, the first that is refused: age, job"
+    assert str(refused.value) == expected
+    assert [detail["loc"] for detail in refused.value.detail] == [[7, "age"], [7, "job"]]
+
+
+def test_what_is_no_application_at_all_is_named_by_its_position() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_applications(b"[null, null]")
+    assert str(refused.value) == "1 fault in the application at position 0, the first that is refused"
+
+
+def test_faults_are_listed_up_to_a_limit() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_application(json.dumps(dict.fromkeys(map(str, range(500)), 1)).encode())
+    assert str(refused.value).startswith("513 faults")
     assert len(refused.value.detail) == MAX_DETAILS
 
 
@@ -152,11 +166,3 @@ def test_in_parts_a_fault_is_where_it_is_in_the_whole(position: int, fault: byte
     with pytest.raises(InvalidRequestError) as parts:
         in_parts(body)
     assert parts.value.body == whole.value.body
-
-
-def test_in_parts_the_faults_of_a_part_are_counted_not_those_of_all() -> None:
-    body = json.dumps([SAMPLE] * 500 + [{**SAMPLE, "age": 1}] * 5000).encode()
-    with pytest.raises(InvalidRequestError) as refused:
-        in_parts(body)
-    assert refused.value.detail[0]["loc"] == [500, "age"]
-    assert len(refused.value.detail) <= MAX_DETAILS

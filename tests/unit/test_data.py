@@ -14,11 +14,14 @@ from tests.conftest import PROJECT
 HEADER = "Status,Seniority,Home,Time,Age,Marital,Records,Job,Expenses,Income,Assets,Debt,Amount,Price"
 GOOD = "1,9,1,60,30,2,1,3,73,129,0,0,800,846"
 BAD = "2,10,2,36,46,2,2,3,90,200,3000,0,2000,2985"
+# Enough to train on: 60 different applications of each outcome.
+GOODS = [GOOD.replace("846", str(900 + number)) for number in range(60)]
+BADS = [BAD.replace("2985", str(3000 + number)) for number in range(60)]
 
 
 def write(folder: Path, *lines: str) -> Path:
     path = folder / "applications.csv"
-    path.write_text("\n".join([HEADER, GOOD, BAD, *lines]) + "\n")
+    path.write_text("\n".join([HEADER, GOOD, BAD, *lines, *GOODS, *BADS]) + "\n")
     return path
 
 
@@ -45,7 +48,7 @@ def test_codes_are_read_as_words(tmp_path: Path) -> None:
         "amount": 800,
         "price": 846,
     }
-    assert dataset.default.tolist() == [0, 1]
+    assert dataset.default.tolist() == [0, 1, *[0] * 60, *[1] * 60]
     assert dataset.source == "real"
 
 
@@ -66,12 +69,15 @@ def test_words_are_read_as_the_codes_are(tmp_path: Path, synthetic: Dataset) -> 
 
 
 def test_the_code_for_missing_is_missing(tmp_path: Path) -> None:
-    application = load_dataset(write(tmp_path, "1,9,1,60,30,2,1,3,73,99999999,,NA,800,846")).applications[-1]
-    assert (application.income, application.assets, application.debt) == (None, None, None)
+    for code in ("99999999", "99999999.0", "", "NA", "N/A", "None", "null"):
+        application = load_dataset(write(tmp_path, f"1,9,1,60,30,2,1,3,73,{code},{code},{code},800,846")).applications[
+            2
+        ]
+        assert (application.income, application.assets, application.debt) == (None, None, None)
 
 
 def test_a_row_with_unknown_status_is_left_out(tmp_path: Path) -> None:
-    assert len(load_dataset(write(tmp_path, GOOD.replace("1", "0", 1)))) == 2
+    assert len(load_dataset(write(tmp_path, GOOD.replace("1", "0", 1)))) == 122
 
 
 @pytest.mark.parametrize(
@@ -86,6 +92,8 @@ def test_a_row_with_unknown_status_is_left_out(tmp_path: Path) -> None:
         ("1,9,1,60,30,2,1,3,73,129,0,0,0,846", "line 4, column amount: input should be greater than or equal to 1"),
         ("1,9.5,1,60,30,2,1,3,73,129,0,0,800,846", "line 4, column seniority: input should be a valid integer"),
         ("1,9,1,60,30,2,1,3,73,inf,0,0,800,846", "line 4, column income: input should be a finite number"),
+        ("1,1_0,1,60,30,2,1,3,73,1,0,0,800,846", "line 4, column seniority: input should be a valid integer"),
+        ("1,\u0669,1,60,30,2,1,3,73,1,0,0,800,846", "line 4, column seniority: input should be a valid integer"),
         ("1,99999999,1,60,30,2,1,3,73,1,0,0,800,846", "line 4, column seniority: input should be less than"),
     ],
 )
@@ -96,7 +104,7 @@ def test_a_malformed_row_is_named_by_line_and_column(tmp_path: Path, row: str, p
 
 def test_every_malformed_cell_is_counted_and_the_first_twenty_listed(tmp_path: Path) -> None:
     path = write(tmp_path, *["9" + GOOD[1:]] * 30)
-    with pytest.raises(DataError, match="30 malformed cells") as refused:
+    with pytest.raises(DataError, match="30 problems") as refused:
         load_dataset(path)
     assert len(refused.value.problems) == 20
 
@@ -106,8 +114,12 @@ def test_every_malformed_cell_is_counted_and_the_first_twenty_listed(tmp_path: P
     [
         (b"", "lacks the columns status, seniority"),
         (HEADER.replace(",Price", "").encode(), "lacks the column price"),
-        (HEADER.encode(), "no two kinds of outcome"),
-        (f"{HEADER}\n{GOOD}\n".encode(), "no two kinds of outcome"),
+        (HEADER.encode(), "has 0 different applications with status ok"),
+        (f"{HEADER}\n{GOOD}\n".encode(), "needs 50 of each outcome"),
+        ("\n".join([HEADER, *GOODS, *[BAD] * 60]).encode(), "has 1 different applications with status default"),
+        (HEADER.replace(",", ";").encode(), "separated by commas"),
+        (f"{HEADER},Income\n".encode(), "has the column income more than once"),
+        (f'{HEADER}\n"{"x" * 200_000}\n'.encode(), "is not CSV from line 2 on: .* is a quote left open"),
         (b"\xff\xfe", "is not UTF-8"),
     ],
 )
@@ -131,7 +143,14 @@ def test_columns_hold_every_field_of_every_row(synthetic: Dataset) -> None:
 
 
 def test_equal_rows_are_one_group(tmp_path: Path) -> None:
-    assert load_dataset(write(tmp_path, BAD, GOOD)).groups.tolist() == [0, 1, 1, 0]
+    assert load_dataset(write(tmp_path, BAD, GOOD)).groups.tolist()[:4] == [0, 1, 1, 0]
+
+
+def test_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path) -> None:
+    plain = load_dataset(write(tmp_path))
+    content = (tmp_path / "applications.csv").read_bytes()
+    (tmp_path / "windows.csv").write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))
+    assert load_dataset(tmp_path / "windows.csv").applications == plain.applications
 
 
 def test_the_bundled_rows_are_known_as_synthetic(synthetic: Dataset) -> None:

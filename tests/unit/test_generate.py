@@ -51,6 +51,12 @@ def test_the_bundled_file_is_what_the_generator_writes(tmp_path: Path) -> None:
     assert path.read_bytes() == (PROJECT / "data" / "applications.csv").read_bytes()
 
 
+def test_a_file_that_can_not_be_written_is_named() -> None:
+    result = CliRunner().invoke(generate.main, ["-o", "/nowhere/applications.csv"])
+    assert result.exit_code == 1
+    assert "/nowhere/applications.csv can't be written: No such file" in result.output
+
+
 def test_the_first_rows_are_the_same_however_many_are_drawn() -> None:
     assert drawn(25_000)[:4455].tolist() == drawn().tolist()
     assert hashlib.sha256(drawn(seed=1).tobytes()).digest() != hashlib.sha256(drawn(seed=3).tobytes()).digest()

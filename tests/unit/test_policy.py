@@ -66,6 +66,7 @@ def test_the_version_is_that_of_the_content(tmp_path: Path) -> None:
         (yaml.safe_dump(policy() | {"cutofs": {}}), "cutofs"),
         (yaml.safe_dump({"cutoffs": policy()["cutoffs"]}), "rules"),
         ("rules: [", "is not YAML"),
+        ("cutoffs: {decline_above: 0.5, review_above: 0.3, review_above: 0.1}", "review_above is given more than once"),
         ("", "the file"),
         ("\x00", "is not YAML"),
     ],

@@ -57,7 +57,7 @@ def test_batching_is_that_of_the_configuration() -> None:
     ],
 )
 def test_bad_batching_is_named(key: str, value: object) -> None:
-    with pytest.raises(SettingError, match=f"bentoconfiguration.yaml: batching.{key}: "):
+    with pytest.raises(SettingError, match=f"configuration of BentoML: batching.{key}: "):
         load_batching({"batching": {key: value}})
 
 
@@ -88,3 +88,9 @@ def test_required_keys_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CREDIT_RISK_API_KEYS_FILE", str(tmp_path / "nowhere.json"))
     with pytest.raises(SettingError, match="can't be read: No such file"):
         _ = load_settings().keys
+
+
+def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_RISK_POLCY", "policy.yaml")
+    with pytest.raises(SettingError, match="there is no setting CREDIT_RISK_POLCY; there are CREDIT_RISK_MODEL"):
+        load_settings()

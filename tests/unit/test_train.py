@@ -51,6 +51,14 @@ def test_the_release_gate_keeps_a_bad_model_out(tmp_path: Path, gate: tuple[str,
     assert versions(tmp_path) == []
 
 
+@pytest.mark.parametrize("option", ["--min-auc", "--max-ece"])
+def test_the_release_gate_can_not_be_nan(tmp_path: Path, option: str) -> None:
+    result = train(option, "nan", home=tmp_path)
+    assert result.returncode == 2
+    assert "it is not a number" in result.stderr
+    assert versions(tmp_path) == []
+
+
 def test_malformed_rows_are_listed_and_nothing_is_saved(tmp_path: Path) -> None:
     lines = (PROJECT / "data" / "applications.csv").read_text().splitlines()
     lines[5] = lines[5].replace(",", ",x", 1)
@@ -58,7 +66,7 @@ def test_malformed_rows_are_listed_and_nothing_is_saved(tmp_path: Path) -> None:
     broken.write_text("\n".join(lines))
     result = train("--data", str(broken), home=tmp_path / "home")
     assert result.returncode == 1
-    assert "1 malformed cell; nothing was saved" in result.stderr
+    assert "1 problem; nothing was saved" in result.stderr
     assert "line 6, column seniority" in result.stderr
     assert "Traceback" not in result.stderr
     assert versions(tmp_path / "home") == []
