@@ -49,7 +49,7 @@ data: install  ## Download the public data set into data/CreditScoring.csv
 test: $(VENV)/installed-dev  ## Run the tests and print the coverage
 	$(BIN)/python -m pytest --cov=credit_risk --cov-report=term-missing:skip-covered $(ARGS)
 
-check: $(VENV)/installed-dev  ## Lint, format and types
+check: $(VENV)/installed-dev $(VENV)/installed-bench  ## Lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
