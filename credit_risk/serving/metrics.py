@@ -78,15 +78,21 @@ class Metrics:
         self.batch_rows: list[int] = []
         self.queue_depth = 0
         self._answered: list[tuple[str, HTTPStatus, float]] = []
+        self._flush_is_due = False
 
     def answered(self, route: str, status: HTTPStatus, seconds: float) -> None:
         """A request was answered. Called on the event loop."""
-        if not self._answered:
-            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         self._answered.append((route, status, seconds))
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
         """Hand over what has been added up."""
+        self._flush_is_due = False
         for (route, status), count in Tally((route, status) for route, status, _ in self._answered).items():
             self._requests[route, status].inc(count)
         for route in ROUTES:
@@ -99,7 +105,7 @@ class Metrics:
         self._queue_depth.set(self.queue_depth)
         if self.queue_depth:  # and back to 0, unless there is more by then
             self.queue_depth = 0
-            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+            self._flush_soon()
         self.stage_seconds = dict.fromkeys(STAGES, 0.0)
         for added_up in (self._answered, self.statuses, self.batch_rows):
             added_up.clear()
