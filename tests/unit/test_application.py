@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from credit_risk.contract.application import FIELDS, USUAL_RANGES, CreditApplication, warnings_of
+from credit_risk.contract.application import EXAMPLE, FIELDS, USUAL_RANGES, CreditApplication, warnings_of
 from tests.corpus import SAMPLE
 
 USUAL = {**SAMPLE, "income": 129.0, "debt": 0.0, "assets": 3000.0}
@@ -51,3 +51,7 @@ def test_warnings_do_not_echo_values() -> None:
     warnings = warnings_of(CreditApplication(**{**USUAL, "income": 31417.0}))
     assert all("31417" not in warning.text for warning in warnings)
     assert len(warnings) == 1
+
+
+def test_the_example_is_the_tutorials_sample() -> None:
+    assert EXAMPLE.model_dump() == SAMPLE
