@@ -10,7 +10,7 @@ UV_VERSION := 0.13.8
 BIN := $(VENV)/bin
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
-.PHONY: help install serve train data test check bench lock load
+.PHONY: help install serve train data test check bench lock load bento image container-test
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -54,6 +54,16 @@ check: $(VENV)/installed-dev $(VENV)/installed-bench  ## Lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bento: install  ## Build the bento: the code, the model, the policy, the configuration
+	@$(BIN)/bentoml models get credit_risk_model:latest >/dev/null 2>&1 || $(MAKE) --no-print-directory train
+	$(BIN)/bentoml build
+
+image: bento  ## Build the bento and make its container image with docker or podman; ARGS="--help" for more
+	$(BIN)/python -m deploy.image $(ARGS)
+
+container-test: $(VENV)/installed-dev  ## Test the image in a container, and the alerts and the dashboard in a real Prometheus
+	$(BIN)/python -m pytest tests/container tests/observability $(ARGS)
+
 load: install  ## Open locust's web UI on port 8089 against the service on PORT
 	$(BIN)/locust --host http://localhost:$(PORT) $(ARGS)
 
@@ -62,5 +72,6 @@ bench: $(VENV)/installed-bench  ## Measure this service and its peers on this ma
 
 lock: $(VENV)/uv  ## Resolve the requirements files anew
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) pyproject.toml --output-file requirements.txt
-	for extra in dev bench; do \
+	for extra in deploy dev bench; do \
 	  $(BIN)/uv pip compile $(LOCK_OPTIONS) --extra $$extra --constraint requirements.txt pyproject.toml --output-file requirements-$$extra.txt; done
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --constraint requirements.txt deploy/requirements.in --output-file deploy/requirements.txt

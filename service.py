@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
+from pathlib import Path
 from typing import cast
 
 import bentoml
@@ -22,6 +24,7 @@ from credit_risk.serving.bento import (
 )
 from credit_risk.serving.classifier import Classifier, Request
 from credit_risk.serving.decider import Decider
+from credit_risk.serving.image import slim_image
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 from credit_risk.serving.settings import load_settings
@@ -32,7 +35,9 @@ with refuse_to_start_wrong():
     settings = load_settings()
 
 
-@bentoml.service(name="credit_risk_classifier", service_class=CreditRiskService)
+@bentoml.service(
+    name="credit_risk_classifier", service_class=CreditRiskService, image=slim_image(Path(__file__).with_name("deploy"))
+)
 class CreditRiskClassifier:
     """Decides credit applications: APPROVED, MAYBE or DECLINED, with the probability of default."""
 
@@ -46,7 +51,8 @@ class CreditRiskClassifier:
         self.classifier = Classifier(AdaptiveRunner(self._decider, batching, metrics), metrics)
 
     @bentoml.on_deployment
-    def log_settings() -> None:  # once, in the parent process, which has no instance
+    def prepare() -> None:  # once, in the parent process, which has no instance
+        svc.prepare()
         policy = load_policy(svc.settings.policy)
         logger.info("Serving %s with policy %s; batching: %s", svc.settings.model, policy.version, svc.batching)
         if data_source_of(svc.settings.model) == "synthetic":
@@ -62,6 +68,14 @@ class CreditRiskClassifier:
         self._decider.warm_up()
         gc.collect()
         gc.freeze()  # its full passes over all that was imported would be the long tail of the latency
+
+    @bentoml.on_startup
+    async def take_over_sigterm(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # not in a test's client
+            svc.drain.take_over_sigterm()
+
+    def __is_ready__(self) -> bool:
+        return not svc.drain.draining
 
     @bentoml.api(input_spec=ApplicationBody, output_spec=Decision)
     async def classify(self, request: Request, /) -> Response:

@@ -36,6 +36,27 @@ def train(*arguments: str, home: Path | None = None) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
 
 
+def user_environment() -> dict[str, str]:
+    """The environment of a user's shell, with the virtual environment of the test run.
+
+    Without what a service in process has pinned, and this run's folder for metrics, which a server clears.
+    """
+    pinned = ("CREDIT_RISK_MODEL", "BENTOML_CONFIG", "PROMETHEUS_MULTIPROC_DIR")
+    return {name: value for name, value in os.environ.items() if name not in pinned} | {
+        "VENV": sys.prefix,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+
+def copy_project(folder: Path) -> None:
+    """What a clone of the project would hold, with what is not committed yet."""
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in filter(lambda name: (PROJECT / name).is_file(), listed):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / name, folder / name)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def trained() -> Iterator[str]:
     """What train.py printed when it filled the run's model store."""

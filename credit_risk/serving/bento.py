@@ -30,6 +30,8 @@ from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import check_model
 from credit_risk.serving.access import Access
 from credit_risk.serving.classifier import Answer, Classifier, Request
+from credit_risk.serving.deployment import check_port, end_with_a_worker, in_container
+from credit_risk.serving.drain import Drain
 from credit_risk.serving.error_body import OneErrorBody
 from credit_risk.serving.fast_path import FastPath
 from credit_risk.serving.openapi import INDEX_PAGE, OpenAPI, describe
@@ -53,6 +55,7 @@ class CreditRiskService(bentoml.Service[T]):
     settings: Settings
     batching: Batching
     classifier: Classifier
+    drain: Drain
 
     def inject_config(self) -> None:
         """Called by BentoML in the parent process before workers start, and in each worker."""
@@ -68,9 +71,20 @@ class CreditRiskService(bentoml.Service[T]):
             # Workers inherit the full tag: one that starts later serves the same model, whatever `latest` is by then.
             os.environ["CREDIT_RISK_MODEL"] = check_model(load_settings().model)
             self.settings = load_settings()
-            self.batching = load_batching(BentoMLContainer.config.services[self.name].get())
+            configuration = BentoMLContainer.config.services[self.name]
+            if self.settings.workers:
+                configuration.workers.set(self.settings.workers)
+            self.batching = load_batching(configuration.get())
             self.settings.keys  # noqa: B018 - refuses bad ones
             load_policy(self.settings.policy)
+
+    def prepare(self) -> None:
+        """Called once, in the parent process, before anything listens."""
+        http = BentoMLContainer.http
+        with refuse_to_start_wrong():
+            check_port(http.host.get(), http.port.get())
+        if in_container():
+            end_with_a_worker()
 
     def on_load_bento(self, bento: bentoml.Bento) -> None:
         """Serve the model that the bento was built with: outside a container BentoML would take today's `latest`."""
@@ -78,13 +92,15 @@ class CreditRiskService(bentoml.Service[T]):
         os.environ["CREDIT_RISK_MODEL"] = str(bento.info.all_models[0].tag)
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """The application of a worker: access, the fast path, then BentoML's own with one error body."""
+        """The application of a worker: the drain, access, the fast path, then BentoML's own with one error body."""
         bentoml_app = super().to_asgi(is_main)
         bentoml_app.router.routes.insert(0, Route("/", lambda _: HTMLResponse(INDEX_PAGE)))
         app: ASGIApp = OneErrorBody(bentoml_app)
         if self.settings.fast_path:
             app = FastPath(app, lambda: self.classifier)
-        return Access(app, self.settings.keys, open_metrics=self.settings.open_metrics)
+        app = Access(app, self.settings.keys, open_metrics=self.settings.open_metrics)
+        self.drain = Drain(app, self.settings.drain_seconds)
+        return self.drain
 
     def __call__(self) -> Any:
         """The instance of a worker, made after its application; the fast path answers with the same classifier."""

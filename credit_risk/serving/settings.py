@@ -28,6 +28,13 @@ class Settings(BaseSettings):
         str, Field(pattern=r"^[a-z0-9._-]+(:[a-z0-9._-]+)?$", description="Tag of the model in the BentoML store.")
     ] = "credit_risk_model:latest"
     policy: Annotated[Path, Field(description="The policy file.")] = PROJECT / "policy.yaml"
+    workers: Annotated[
+        int | None,
+        Field(ge=1, le=256, description="Processes that decide; before bentoconfiguration.yaml's."),
+    ] = None
+    drain_seconds: Annotated[
+        float, Field(ge=0, le=60, description="Answer for so long after SIGTERM, until load balancers have noticed.")
+    ] = 1
     fast_path: Annotated[bool, Field(description="Answer POST /classify ahead of BentoML's middleware.")] = True
     api_keys: Annotated[Keys, Field(description="Keys by name, each as the sha256 of its token, in JSON.")] = {}
     api_keys_file: Annotated[Path | None, Field(description="A file with more of them, in JSON.")] = None

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import HOME, PROJECT
+from tests.conftest import HOME, PROJECT, user_environment
 
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
 
@@ -40,14 +40,11 @@ def serving(*arguments: str, folder: Path = PROJECT, **environment: str) -> Iter
     """`bentoml serve` with these arguments, ready; ended with its workers afterwards."""
     port = free_port()
     log = HOME / f"serve-{port}.log"
-    # Not the test run's own folder for metrics, which the server clears, nor what a service in process has pinned.
-    own = ("PROMETHEUS_MULTIPROC_DIR", "BENTOML_CONFIG", "CREDIT_RISK_MODEL")
-    inherited = {name: value for name, value in os.environ.items() if name not in own}
     with log.open("wb") as out:
         process = subprocess.Popen(
             [BENTOML, "serve", *arguments, "--port", str(port)],
             cwd=folder,
-            env=inherited | environment,
+            env=user_environment() | environment,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,

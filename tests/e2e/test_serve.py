@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import bentoml
+import psutil
 import pytest
 import yaml
 
@@ -61,6 +62,28 @@ def test_the_other_ways_to_serve(arguments: tuple[str, ...]) -> None:
         assert workers_of(server, 2) == 2
 
 
+def test_a_setting_comes_before_the_configuration_for_the_number_of_workers() -> None:
+    with serving(CREDIT_RISK_WORKERS="1") as server:
+        assert workers_of(server, 2, seconds=3) == 1
+
+
+def test_a_container_ends_when_a_worker_does() -> None:
+    """BentoML starts a worker anew on a laptop, but in a container leaves that to whoever runs the container."""
+    with serving(BENTOML_CONTAINERIZED="true") as server:
+        assert workers_of(server, 2) == 2
+        psutil.Process(server.process.pid).children()[0].kill()
+        assert server.process.wait(20) == 0
+
+
+def test_a_port_in_use_is_named_with_the_fix(server: Server) -> None:
+    port = server.url.rpartition(":")[2]
+    command = [BENTOML, "serve", "--port", port]
+    second = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    assert f"credit_risk: can't listen on 0.0.0.0, port {port}: " in second.stderr
+    assert "Traceback" not in second.stderr
+
+
 def test_another_configuration_policy_and_model_take_effect(tmp_path: Path) -> None:
     configuration = yaml.safe_load((PROJECT / "bentoconfiguration.yaml").read_text())
     configuration["services"]["credit_risk_classifier"]["workers"] = 1
@@ -100,6 +123,7 @@ def batching(**settings: int) -> dict[str, str]:
         ({"CREDIT_RISK_MODEL": "No Model"}, "invalid settings: CREDIT_RISK_MODEL"),
         ({"CREDIT_RISK_POLICY": "nowhere.yaml"}, "policy nowhere.yaml can't be read"),
         ({"CREDIT_RISK_REQUIRE_API_KEYS": "true"}, "API keys are required: set CREDIT_RISK_API_KEYS"),
+        ({"CREDIT_RISK_WORKERS": "0"}, "invalid settings: CREDIT_RISK_WORKERS"),
         ({"CREDIT_RISK_FAST_PATH": "perhaps"}, "invalid settings: CREDIT_RISK_FAST_PATH"),
         (batching(max_batch_size=0), "invalid configuration of BentoML: services.credit_risk_classifier.batching.max"),
         (batching(max_queue_size=0), "invalid configuration of BentoML: batching.max_queue_size: "),
@@ -119,27 +143,3 @@ def test_it_refuses_to_start_wrong(environment: dict[str, str], sentence: str) -
     assert f"credit_risk: {sentence}" in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.strip().splitlines()[-1].split(". ")) == 1
-
-
-def test_a_built_bento_serves_its_own_model_and_configuration(tmp_path: Path) -> None:
-    built = subprocess.run(
-        [BENTOML, "build", "--output", "tag"], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    assert built.returncode == 0, built.stderr
-    tag = built.stdout.strip().removeprefix("__tag__:")
-    bento = bentoml.get(tag)
-    [pinned] = [str(model.tag) for model in bento.info.all_models]
-    sources = {str(path.relative_to(bento.path)) for path in Path(bento.path, "src").rglob("*") if path.is_file()}
-    assert {"src/service.py", "src/policy.yaml", "src/bentoconfiguration.yaml"} <= sources
-    assert not [path for path in sources if path.startswith(("src/tests", "src/data", "src/train", "src/bench"))]
-    assert train("--seed", "6").returncode == 0
-    newer = str(bentoml.models.get("credit_risk_model:latest").tag)
-    try:
-        with serving(tag, folder=tmp_path) as server:
-            _, answer = post(server.url, GOOD["nulls"])
-            assert pinned in answer.decode()
-            assert newer not in answer.decode()
-            assert workers_of(server, 2) == 2
-    finally:
-        bentoml.models.delete(newer)
-        bentoml.delete(tag)
