@@ -1,0 +1,18 @@
+"""What can be read off an expression of PromQL without Prometheus."""
+
+from __future__ import annotations
+
+import re
+
+KEYWORDS = {"and", "or", "unless", "bool", "offset", "inf", "nan"}
+_STRING = re.compile(r'"(?:\\.|[^"\\])*"')
+_SELECTION = re.compile(r"\{[^}]*\}|\[[^\]]*\]")
+_LABELS = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
+_NAME = re.compile(r"\b[a-zA-Z_:][a-zA-Z0-9_:]*\b(?!\s*\()")
+
+
+def metric_names(expression: str) -> set[str]:
+    """The metrics that an expression reads: its names that are no function, keyword or label."""
+    for left_out in (_STRING, _SELECTION, _LABELS):
+        expression = left_out.sub(" ", expression)
+    return {name for name in _NAME.findall(expression) if name.lower() not in KEYWORDS}
