@@ -4,13 +4,15 @@ VENV ?= .venv
 PORT ?= 3000
 DATA ?= data/applications.csv
 ARGS ?=
+TAG ?= credit_risk_classifier:latest
+TO ?= ./
 LOCK_OPTIONS := --quiet --upgrade --python-version 3.11 --no-emit-package nvidia-nccl-cu12 --custom-compile-command "make lock"
 UV_VERSION := 0.13.8
 
 BIN := $(VENV)/bin
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
-.PHONY: help install serve train data test check bench lock load bento image container-test
+.PHONY: help install serve train data test check bench lock load bento image container-test deploy-test export import rollback
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -61,8 +63,21 @@ bento: install  ## Build the bento: the code, the model, the policy, the configu
 image: bento  ## Build the bento and make its container image with docker or podman; ARGS="--help" for more
 	$(BIN)/python -m deploy.image $(ARGS)
 
-container-test: $(VENV)/installed-dev  ## Test the image in a container, and the alerts and the dashboard in a real Prometheus
-	$(BIN)/python -m pytest tests/container tests/observability $(ARGS)
+export: install  ## Write the bento or model TAG to the file, folder/ or s3:// address TO, with its checksum
+	@$(BIN)/python -m deploy.archive export $(TAG) $(TO)
+
+import: install  ## Put the bento or model of the file or s3:// address FROM into the store, if its checksum is right
+	@$(BIN)/python -m deploy.archive import $(FROM)
+
+rollback: install  ## Serve the model before the latest on PORT, in place of what serves there; WHAT=bento the bento before
+	@$(BIN)/python -m deploy.rollback --port $(PORT) $(if $(filter bento,$(WHAT)),--bento)
+	$(BIN)/bentoml serve --production --port $(PORT) $(if $(filter bento,$(WHAT)),credit_risk_classifier:latest)
+
+container-test: $(VENV)/installed-dev  ## Test the image in containers, with docker or podman
+	$(BIN)/python -m pytest tests/container $(ARGS)
+
+deploy-test: $(VENV)/installed-dev  ## Test deploying to an imitation of AWS, moving, returning, and the alerts in Prometheus
+	$(BIN)/python -m pytest tests/deploy tests/observability $(ARGS)
 
 load: install  ## Open locust's web UI on port 8089 against the service on PORT
 	$(BIN)/locust --host http://localhost:$(PORT) $(ARGS)

@@ -66,8 +66,8 @@ class CreditRiskClassifier:
     def warm_up(self) -> None:
         """Be as fast for the first caller as for the next, and spare the garbage collector what stays for good."""
         self._decider.warm_up()
-        gc.collect()
         gc.freeze()  # its full passes over all that was imported would be the long tail of the latency
+        gc.enable()
 
     @bentoml.on_startup
     async def take_over_sigterm(self) -> None:

@@ -17,6 +17,8 @@ RUN groupadd --gid 1034 bentoml \
  && mkdir -p /home/bentoml/bento /home/bentoml/bentos /home/bentoml/models /home/bentoml/envs /home/bentoml/tmp \
  && chown -R bentoml:bentoml /home/bentoml
 COPY --from=base-container /app/.venv /app/.venv
+# While all is imported the garbage collector finds nothing, and takes a tenth of the start; the service enables it.
+RUN echo 'import gc; gc.disable()' > "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/start.pth"
 WORKDIR /home/bentoml/bento
 # Declared, it stays writable for the service's user where the root file system is read-only.
 VOLUME /tmp

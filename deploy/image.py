@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,21 +10,10 @@ import bentoml
 import click
 from bentoml.exceptions import BentoMLException
 
+from deploy.container_tool import TOOLS, find_container_tool
+from deploy.errors import DeployError
+
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
-TOOLS = ("docker", "podman")
-
-
-def find_container_tool(wanted: str | None = None) -> str:
-    """`docker` or `podman`: the wanted one, else the first that can work here.
-
-    Raises click.ClickException where none can. Docker's client may be installed without its engine.
-    """
-    for tool in (wanted,) if wanted else TOOLS:
-        if shutil.which(tool) and subprocess.run([tool, "info"], capture_output=True, check=False).returncode == 0:
-            return tool
-    raise click.ClickException(
-        f"no {wanted or 'docker or podman'} that works: install Docker or Podman, and see that its engine runs"
-    )
 
 
 @click.command()
@@ -39,9 +27,7 @@ def image(bento: str, tool: str | None, platform: str, network: str | None) -> N
     try:
         tag = str(bentoml.bentos.get(bento).tag)
     except (BentoMLException, ValueError):
-        raise click.ClickException(
-            f"there is no bento {bento}; `bentoml list` shows them, `make bento` builds one"
-        ) from None
+        raise DeployError(f"there is no bento {bento}; `bentoml list` shows them, `make bento` builds one") from None
     options = [f"platform={platform}"]
     if network:
         options.append(f"network={network}")
@@ -51,7 +37,7 @@ def image(bento: str, tool: str | None, platform: str, network: str | None) -> N
     for option in options:
         command += ["--opt", option]
     if subprocess.run(command, check=False).returncode:
-        raise click.ClickException(f"{tool} could not build the image; what it said stands above")
+        raise DeployError(f"{tool} could not build the image; what it said stands above")
     inspect = [tool, "image", "inspect", "--format", "{{.Size}}", tag]
     size = int(subprocess.run(inspect, capture_output=True, text=True, check=True).stdout)
     click.echo(f"{tag}: {size / 1e6:.0f} MB. Run it:\n\n    {tool} run -it --rm -p 3000:3000 {tag}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import re
 import shutil
@@ -80,6 +81,7 @@ class CreditRiskService(bentoml.Service[T]):
 
     def prepare(self) -> None:
         """Called once, in the parent process, before anything listens."""
+        gc.enable()
         http = BentoMLContainer.http
         with refuse_to_start_wrong():
             check_port(http.host.get(), http.port.get())

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import bentoml
-import click
 import pytest
 
-from deploy.image import find_container_tool
+from deploy.container_tool import find_container_tool
+from deploy.errors import DeployError
 from tests.conftest import PROJECT, user_environment
 from tests.e2e.conftest import free_port, server
 
@@ -87,7 +87,7 @@ class Container(NamedTuple):
 def image(trained: str) -> Image:  # noqa: ARG001 - the store must be filled
     try:
         tool = find_container_tool()
-    except click.ClickException as error:
+    except DeployError as error:
         if "REQUIRE_CONTAINER_TOOLS" in os.environ:
             raise
         pytest.skip(error.message)

@@ -1,0 +1,1 @@
+"""The service on AWS ECS Fargate: `python -m deploy.ecs`."""

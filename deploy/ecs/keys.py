@@ -1,0 +1,33 @@
+"""The API keys' file."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from credit_risk.serving.settings import Keys
+from deploy.errors import DeployError
+
+MAX_BYTES = 4096  # of a parameter of CloudFormation
+
+
+def load_keys(path: Path) -> dict[str, str]:
+    """The parameters ApiKeys and ApiKeysVersion by a file. Raises DeployError, which quotes nothing of it."""
+    try:
+        keys = TypeAdapter(Keys).validate_json(path.read_bytes())
+    except OSError as error:
+        raise DeployError(f"{path} can't be read: {error.strerror}") from None
+    except ValidationError:
+        keys = {}
+    if not keys:
+        raise DeployError(
+            f"{path} is not a JSON object of the sha256 of tokens, in hexadecimal, by name: "
+            "`python -m credit_risk new-key NAME` makes one"
+        )
+    text = json.dumps(keys, sort_keys=True, separators=(",", ":"))
+    if len(text) > MAX_BYTES:
+        raise DeployError(f"{path} has {len(text)} bytes of keys, and CloudFormation takes {MAX_BYTES}: leave some out")
+    return {"ApiKeys": text, "ApiKeysVersion": sha256(text.encode()).hexdigest()[:12]}

@@ -1,0 +1,38 @@
+"""How the deployment is."""
+
+from __future__ import annotations
+
+import click
+
+from deploy.aws import Aws
+from deploy.ecs.stack import State
+
+
+def show_status(aws: Aws, name: str, state: State) -> None:
+    """Print the stack's state, what runs, how the rollout goes and the alarms."""
+    rows = [("stack", f"{name} in {aws.region}: {state.status}")]
+    for label, output in (("URL", "Url"), ("image", "ImageTag"), ("previous image", "PreviousImageTag")):
+        rows.append((label, state.outputs.get(output) or "none"))
+    for label, text in rows + _service_rows(aws, state) + _alarm_rows(aws, name):
+        click.echo(f"{label:28}{text}")
+
+
+def _service_rows(aws: Aws, state: State) -> list[tuple[str, str]]:
+    if "Service" not in state.outputs:
+        return [("service", "none yet: deploy again")]
+    where = ("--cluster", state.outputs["Cluster"], "--services", state.outputs["Service"])
+    answer = aws.run("ecs", "describe-services", *where)
+    if answer is None:
+        return []
+    service = answer["services"][0]
+    rows = [("tasks", f"{service['runningCount']} running of {service['desiredCount']} desired")]
+    for deployment in service["deployments"]:
+        text = f"{deployment.get('rolloutState', 'UNKNOWN')} {deployment.get('rolloutStateReason', '')}"
+        rows.append((f"{deployment['status'].lower()} rollout", text.strip()))
+    return rows
+
+
+def _alarm_rows(aws: Aws, name: str) -> list[tuple[str, str]]:
+    answer = aws.run("cloudwatch", "describe-alarms", "--alarm-name-prefix", f"{name}/")
+    alarms = answer["MetricAlarms"] if answer else []
+    return [(f"alarm {alarm['AlarmName'].partition('/')[2]}", alarm["StateValue"]) for alarm in alarms]

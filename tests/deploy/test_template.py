@@ -1,0 +1,178 @@
+"""The CloudFormation template as it is written, above all the part that moto can't make.
+
+moto makes no Secrets Manager secret, autoscaling or alarm by CloudFormation. Of what it makes it drops egress rules,
+attributes of load balancers and target groups, the lifecycle and scanning of a repository, and all of a service but its
+cluster and task definition; of a task definition it keeps the containers, volumes and memory.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.ecs.stack import TEMPLATE
+from tests.deploy.cloud import VENV
+
+CONDITIONS = ("Deployed", "DeployedEncrypted", "DeployedNotified")
+
+
+class TagLoader(yaml.SafeLoader):
+    """Reads `!Tag value` as {"Tag": value}."""
+
+
+def construct_tag(loader: TagLoader, tag: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return {tag: loader.construct_sequence(node, deep=True)}
+    return {tag: loader.construct_scalar(node)} if isinstance(node, yaml.ScalarNode) else None
+
+
+TagLoader.add_multi_constructor("!", construct_tag)
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=TagLoader)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def properties(template: dict[str, Any]) -> dict[str, Any]:
+    return {name: resource.get("Properties", {}) for name, resource in template["Resources"].items()}
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    result = subprocess.run([sys.executable, VENV / "cfn-lint", TEMPLATE], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+def test_cloudformation_takes_it_from_a_command_line() -> None:
+    assert len(TEMPLATE.read_bytes()) <= 51_200
+    assert " &" not in TEMPLATE.read_text()  # an alias of YAML is refused
+
+
+def test_the_repository_alone_comes_without_an_image(template: dict[str, Any]) -> None:
+    always = [name for name, resource in template["Resources"].items() if resource.get("Condition") not in CONDITIONS]
+    assert always == ["Repository"]
+
+
+def test_parameters_have_the_defaults_of_a_small_service(template: dict[str, Any]) -> None:
+    defaults = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
+    assert defaults == {
+        "ImageTag": "",
+        "PreviousImageTag": "",
+        "Vpc": None,
+        "Subnets": None,
+        "AllowedCidr": "0.0.0.0/0",
+        "CertificateArn": "",
+        "ApiKeys": "{}",
+        "ApiKeysVersion": "",
+        "Cpu": "256",
+        "Memory": "512",
+        "MinTasks": 1,
+        "MaxTasks": 4,
+        "LogRetentionDays": 90,
+        "LatencyAlarmSeconds": 0.25,
+        "AlarmEmail": "",
+    }
+    assert template["Parameters"]["ApiKeys"]["NoEcho"] is True
+
+
+def test_the_repository_scans_keeps_20_images_and_is_emptied_with_the_stack(properties: dict[str, Any]) -> None:
+    repository = properties["Repository"]
+    assert repository["EmptyOnDelete"] is True
+    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    (rule,) = json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    assert rule["selection"] == {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 20}
+    assert rule["action"] == {"type": "expire"}
+
+
+def test_the_task_is_a_fargate_task_of_the_sizes_given(properties: dict[str, Any]) -> None:
+    task = properties["TaskDefinition"]
+    assert (task["Cpu"], task["Memory"]) == ({"Ref": "Cpu"}, {"Ref": "Memory"})
+    assert (task["RequiresCompatibilities"], task["NetworkMode"]) == (["FARGATE"], "awsvpc")
+    assert task["RuntimePlatform"] == {"OperatingSystemFamily": "LINUX", "CpuArchitecture": "X86_64"}
+    assert task["ExecutionRoleArn"] == {"GetAtt": "ExecutionRole.Arn"}
+    assert task["TaskRoleArn"] == {"GetAtt": "TaskRole.Arn"}
+
+
+def test_the_api_keys_come_by_the_secret_alone(properties: dict[str, Any]) -> None:
+    (container,) = properties["TaskDefinition"]["ContainerDefinitions"]
+    assert container["Secrets"] == [{"Name": "CREDIT_RISK_API_KEYS", "ValueFrom": {"Ref": "Secret"}}]
+    assert properties["Secret"]["SecretString"] == {"Ref": "ApiKeys"}
+    assert TEMPLATE.read_text().count("!Ref ApiKeys\n") == 1
+
+
+def test_the_secret_is_the_only_one_that_may_be_read(properties: dict[str, Any]) -> None:
+    (policy,) = properties["ExecutionRole"]["Policies"]
+    statements = {statement["Sid"]: statement for statement in policy["PolicyDocument"]["Statement"]}
+    assert statements["ReadApiKeys"]["Resource"] == {"Ref": "Secret"}
+
+
+def test_a_rollout_keeps_what_runs_until_the_new_is_healthy(properties: dict[str, Any]) -> None:
+    service = properties["Service"]
+    assert service["DeploymentConfiguration"] == {
+        "MinimumHealthyPercent": 100,
+        "MaximumPercent": 200,
+        "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
+    }
+    assert service["HealthCheckGracePeriodSeconds"] == 60
+    assert service["LaunchType"] == "FARGATE"
+    assert "DesiredCount" not in service
+    network = service["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert network["AssignPublicIp"] == "ENABLED"
+    assert network["SecurityGroups"] == [{"Ref": "TaskSecurityGroup"}]
+
+
+def test_nothing_goes_out_but_https_of_tasks_and_requests_to_them(properties: dict[str, Any]) -> None:
+    (out,) = properties["TaskSecurityGroup"]["SecurityGroupEgress"]
+    assert out == {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0"}
+    (to_tasks,) = properties["LoadBalancerSecurityGroup"]["SecurityGroupEgress"]
+    assert (to_tasks["FromPort"], to_tasks["ToPort"]) == (3000, 3000)
+    assert to_tasks["DestinationSecurityGroupId"] == {"Ref": "TaskSecurityGroup"}
+    assert "SecurityGroupIngress" not in properties["TaskSecurityGroup"]
+
+
+def test_the_load_balancer_drops_odd_headers_and_lets_requests_end(properties: dict[str, Any]) -> None:
+    attributes = {entry["Key"]: entry["Value"] for entry in properties["LoadBalancer"]["LoadBalancerAttributes"]}
+    assert attributes == {
+        "idle_timeout.timeout_seconds": "60",
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+    }
+    (delay,) = properties["TargetGroup"]["TargetGroupAttributes"]
+    assert delay == {"Key": "deregistration_delay.timeout_seconds", "Value": "30"}
+
+
+def test_tasks_are_scaled_by_cpu(properties: dict[str, Any]) -> None:
+    target = properties["ScalableTarget"]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == ({"Ref": "MinTasks"}, {"Ref": "MaxTasks"})
+    tracking = properties["ScalingPolicy"]["TargetTrackingScalingPolicyConfiguration"]
+    assert tracking == {
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"},
+        "TargetValue": 60,
+    }
+
+
+def test_alarms_watch_errors_latency_and_health(template: dict[str, Any]) -> None:
+    alarms = [entry["Properties"] for entry in template["Resources"].values() if entry["Type"].endswith("::Alarm")]
+    watched = {alarm["MetricName"]: alarm for alarm in alarms}
+    assert set(watched) == {
+        "HTTPCode_Target_5XX_Count",
+        "HTTPCode_ELB_5XX_Count",
+        "TargetResponseTime",
+        "UnHealthyHostCount",
+    }
+    assert watched["TargetResponseTime"]["ExtendedStatistic"] == "p99"
+    assert watched["TargetResponseTime"]["Threshold"] == {"Ref": "LatencyAlarmSeconds"}
+    actions = {"If": ["Notified", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
+    assert all(alarm["AlarmActions"] == actions for alarm in alarms)
+    # `status` finds them by this.
+    assert all(alarm["AlarmName"]["Sub"].startswith("${AWS::StackName}/") for alarm in alarms)
+
+
+def test_the_task_may_not_ask_aws_for_anything(properties: dict[str, Any]) -> None:
+    assert set(properties["TaskRole"]) == {"Description", "AssumeRolePolicyDocument"}
