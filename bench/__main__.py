@@ -12,16 +12,23 @@ from pathlib import Path
 import click
 
 from bench import experiments, machine
+from bench.container import containers
 from bench.load import require_wrk
 from bench.show import SHOW, console
 from credit_risk.serving.settings import PROJECT
 
 RESULTS = PROJECT / "bench" / "results"
 NAMES = ("throughput", "batching", "large-batches", "open-loop")
+BY_NAME_ALONE = ("containers",)  # these take an image: `make image`
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--only", multiple=True, type=click.Choice(NAMES), help="Some of the experiments; all without it.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(NAMES + BY_NAME_ALONE),
+    help="Some of them; all but containers without it.",
+)
 @click.option("--rounds", default=3, type=click.IntRange(min=1), help="Of which the median counts.")
 @click.option("--seconds", default=3.0, type=click.FloatRange(min=1), help="For each measurement.")
 @click.option("--results", default=RESULTS, type=click.Path(path_type=Path, file_okay=False), help="Where to write.")
@@ -46,6 +53,7 @@ def run(name: str, folder: Path, *, rounds: int, seconds: float, results: Path) 
         "batching": experiments.batching,
         "large-batches": experiments.large_batches,
         "open-loop": experiments.open_loops,
+        "containers": containers,
     }[name]
     console.rule(name)
     rows = experiment(folder, rounds=rounds, seconds=seconds, say=lambda text: console.print(text, style="dim"))

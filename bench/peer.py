@@ -55,6 +55,11 @@ def _uvicorn(app: str) -> tuple[str, ...]:
 
 OURS = Peer("this service", _bentoml("service:svc"))
 FASTAPI = Peer("FastAPI", _uvicorn("bench.peers.fastapi_app:app"))
+TUTORIAL = Peer(
+    "tutorial's BentoML runner",
+    _bentoml("bench.peers.tutorial.service:svc"),
+    {"BENTOML_CONFIG": str(PROJECT / "bench" / "peers" / "tutorial" / "bentoconfiguration.yaml")},
+)
 PEERS = (
     OURS,
     Peer("FastAPI + this batching", _uvicorn("bench.peers.fastapi_app:batched")),
@@ -72,11 +77,7 @@ PEERS = (
             f"127.0.0.1:{PORT}",
         ),
     ),
-    Peer(
-        "tutorial's BentoML runner",
-        _bentoml("bench.peers.tutorial.service:svc"),
-        {"BENTOML_CONFIG": str(PROJECT / "bench" / "peers" / "tutorial" / "bentoconfiguration.yaml")},
-    ),
+    TUTORIAL,
     Peer("a constant, uvicorn", _uvicorn("bench.peers.constant_app:app")),
 )
 

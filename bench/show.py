@@ -119,9 +119,30 @@ def show_open_loop(rows: list[dict[str, Any]], results: Path) -> None:
     draw(results / "open-loop.png", panels, x="load, of saturation")
 
 
+def show_containers(rows: list[dict[str, Any]], _: Path) -> None:
+    table = Table(title="containers at 64 connections")
+    for heading in ("", "cores", "memory", "ready s", "requests/s", "p50 ms", "p99 ms", "errors", "MB"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for row in rows[:-1]:
+        table.add_row(
+            row["design"],
+            f"{row['cores']:g}",
+            row["memory"],
+            shown(row["seconds_to_ready"], 1),
+            f"{row['requests_per_second']['median']:,.0f}",
+            f"{row['p50_ms']['median']:.1f}",
+            f"{row['p99_ms']['median']:.1f}",
+            str(row["non_2xx"] + row["failed"]),
+            f"{row['memory_mb']:.0f}",
+        )
+    console.print(table)
+    console.print({"the smallest at four times saturation": rows[-1]})
+
+
 SHOW = {
     "throughput": show_throughput,
     "batching": show_batching,
     "large-batches": show_large_batches,
     "open-loop": show_open_loop,
+    "containers": show_containers,
 }

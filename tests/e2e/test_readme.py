@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -143,11 +144,20 @@ def test_every_command_is_run_here_or_runs_this() -> None:
     ]
 
 
-def test_every_target_it_names_exists() -> None:
+FILES = ("README.md", "docs/deploy.md", ".ci/run", ".github/workflows/ci.yml")
+DOCUMENTS = {name: (PROJECT / name).read_text() for name in FILES}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_target_and_module_it_names_exists(name: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+    assert set(re.findall(r"(?:[`\n]|run: )make ([a-z-]+)", DOCUMENTS[name])) <= targets
+    for command in set(re.findall(r"python -m ([a-z_.]+)", DOCUMENTS[name])):
+        run = [sys.executable, "-m", command, "--help"]
+        assert subprocess.run(run, cwd=PROJECT, capture_output=True, check=False).returncode == 0, command
 
 
-def test_every_file_it_links_to_exists() -> None:
-    for link in re.findall(r"\]\((?!http)([^)#]+)", README):
-        assert (PROJECT / link).exists(), link
+@pytest.mark.parametrize("name", ["README.md", "docs/deploy.md"])
+def test_every_file_it_links_to_exists(name: str) -> None:
+    for link in re.findall(r"\]\((?!http)([^)#]+)", DOCUMENTS[name]):
+        assert (PROJECT / name).parent.joinpath(link).exists(), link

@@ -67,3 +67,21 @@ def test_what_is_said_of_overload_is_what_happened() -> None:
     assert f"{unsent:,} of {due:,} requests were not sent" in README
     assert f"{refused:,} were refused and {wrong} answered wrongly" in README
     assert f"{median(row['recovery_seconds'] for row in three):.1f} s after the load" in README
+
+
+def test_what_is_said_of_containers_is_what_happened() -> None:
+    *sizes, overload = rows("containers")
+    guide = " ".join((PROJECT / "docs" / "deploy.md").read_text().split())
+    for row in sizes:
+        medians = [row[figure]["median"] for figure in ("seconds_to_ready", "requests_per_second", "p50_ms", "p99_ms")]
+        ready, rate, p50, p99 = medians
+        assert f"| {ready:.1f} | {rate:,.0f} | {p50:.1f} | {p99:,.1f} | {row['memory_mb']:.0f} |" in guide
+    assert sum(row["failed"] + row["non_2xx"] for row in sizes[:3]) == 0
+    assert f"of the tutorial's, {sizes[3]['failed'] + sizes[3]['non_2xx']} did" in guide
+    assert f"{overload['goodput']:,.0f} decisions/s, {overload['refused']} refused" in guide
+    assert f"{overload['unsent']:,} of {overload['due']:,} not sent" in guide
+    assert f"{overload['checked']} answers were compared with those before it, {overload['wrong']} differed" in guide
+    assert f"memory {overload['memory_mb']:.0f} MB" in guide
+    assert overload["runs"]
+    assert overload["failed"] == overload["wrong"] == 0
+    assert overload["recovery_seconds"] < 5
