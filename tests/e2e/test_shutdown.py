@@ -34,8 +34,13 @@ def test_while_draining_it_is_not_ready_and_says_goodbye_to_each_caller() -> Non
             answer.read()
             time.sleep(0.05)
             connection.request("GET", "/readyz")
+        answer.read()
+        connection.request("GET", "/readyz")  # the one before may have begun before the drain did
+        answer = connection.getresponse()
+        answer.read()
         assert answer.status == 503
         assert answer.headers["Connection"] == "close"
+        connection.close()
         [worker] = psutil.Process(server.process.pid).children()
         worker.terminate()  # once more, where BentoML's parent does not pass it on: at once
         assert server.process.wait(20) == 0
