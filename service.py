@@ -11,6 +11,7 @@ from typing import cast
 import bentoml
 from starlette.responses import Response
 
+from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import data_source_of, load_model
@@ -24,6 +25,7 @@ from credit_risk.serving.bento import (
 )
 from credit_risk.serving.classifier import Classifier, Request
 from credit_risk.serving.decider import Decider
+from credit_risk.serving.decision_log import open_log
 from credit_risk.serving.image import slim_image
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
@@ -47,7 +49,9 @@ class CreditRiskClassifier:
         metrics = Metrics()
         model = load_model(svc.settings.model)
         batching = svc.batching if model.batchable else svc.batching.model_copy(update={"enabled": False})
-        self._decider = Decider(model, load_policy(svc.settings.policy), metrics)
+        self._log = open_log(svc.settings)
+        policy, catalogue = load_policy(svc.settings.policy), load_catalogue(svc.settings.reasons)
+        self._decider = Decider(model, policy, catalogue, self._log, metrics)
         self.classifier = Classifier(AdaptiveRunner(self._decider, batching, metrics), metrics)
 
     @bentoml.on_deployment
@@ -57,6 +61,7 @@ class CreditRiskClassifier:
         logger.info("Serving %s with policy %s; batching: %s", svc.settings.model, policy.version, svc.batching)
         if data_source_of(svc.settings.model) == "synthetic":
             logger.warning("This model was trained on synthetic applications: for trying out, not for lending")
+        logger.info("Decisions are recorded in: %s", svc.settings.decision_log)
         if keys := svc.settings.keys:
             logger.info("API keys are required; known: %s", ", ".join(keys))
         else:
@@ -75,7 +80,7 @@ class CreditRiskClassifier:
             svc.drain.take_over_sigterm()
 
     def __is_ready__(self) -> bool:
-        return not svc.drain.draining
+        return not svc.drain.draining and self._log.is_healthy()
 
     @bentoml.api(input_spec=ApplicationBody, output_spec=Decision)
     async def classify(self, request: Request, /) -> Response:

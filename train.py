@@ -23,6 +23,7 @@ from credit_risk.model import store
 from credit_risk.model.data import PUBLIC_FILE, Dataset, DataSource, load_dataset
 from credit_risk.model.evaluation import FOLDS, REPEATS, CrossValidation, Metrics, Rows, holdout_split, splits
 from credit_risk.model.features import Encoder
+from credit_risk.model.reasons import Explainer, reference_of
 from credit_risk.model.training import (
     PARAMETERS,
     ROUNDS,
@@ -63,6 +64,7 @@ class Trained:
     cross_validation: CrossValidation  # of the recipe, on all rows
     tutorial: CrossValidation  # of the tutorial's model, on the same folds
     test: Metrics  # of this booster, on rows that it never saw
+    reference: dict[str, float]  # mean contributions of applicants who just passed, for the reasons against others
 
 
 def train(dataset: Dataset, *, protected: bool, seed: int, progress: Progress) -> Trained:
@@ -92,6 +94,7 @@ def train(dataset: Dataset, *, protected: bool, seed: int, progress: Progress) -
         CrossValidation.of(outcomes, [list(ours[start : start + FOLDS]) for start in repeats]),
         CrossValidation.of(outcomes, [list(theirs[start : start + FOLDS]) for start in repeats]),
         Metrics.of(outcomes[held_out], predict(booster, matrix[held_out])),
+        reference_of(Explainer(booster, None, encoder).contributions(matrix[fitted]), predict(booster, matrix[fitted])),
     )
 
 
@@ -146,6 +149,7 @@ def metadata_of(trained: Trained, dataset: Dataset, *, protected: str, seed: int
         "cross_validation": {"mean": asdict(trained.cross_validation.mean), "sd": asdict(trained.cross_validation.sd)},
         "tutorial_cross_validation": {"mean": asdict(trained.tutorial.mean), "sd": asdict(trained.tutorial.sd)},
         "test": asdict(trained.test),
+        "reference_contributions": trained.reference,
         "versions": {name: importlib.metadata.version(name) for name in versions},
     }
 

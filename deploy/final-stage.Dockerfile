@@ -10,7 +10,8 @@ ENV PATH=/app/.venv/bin:$PATH \
     BENTOML_HOME=/home/bentoml \
     BENTOML_CONTAINERIZED=true \
     BENTOML_DO_NOT_TRACK=True \
-    CREDIT_RISK_WORKERS=1
+    CREDIT_RISK_WORKERS=1 \
+    CREDIT_RISK_DECISION_LOG=stdout
 # BentoML looks for these folders in its home and makes them if it can't find them, which a read-only root forbids.
 RUN groupadd --gid 1034 bentoml \
  && useradd --uid 1034 --gid bentoml --create-home bentoml \

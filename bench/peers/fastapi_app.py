@@ -6,15 +6,19 @@ from fastapi import FastAPI, Response
 
 from bench.peers.shared import POLICY, InProcess
 from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.contract.decision import Decision
-from credit_risk.serving.decider import Decider
+from credit_risk.serving.decider import Decider, Origin
+from credit_risk.serving.decision_log import NoLog
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
-from credit_risk.serving.settings import Batching
+from credit_risk.serving.settings import PROJECT, Batching
 
+ANYBODY = Origin("", None)
 model = InProcess.load()
 metrics = Metrics()
-runner = AdaptiveRunner(Decider(model.stored, POLICY, metrics), Batching(), metrics)
+decider = Decider(model.stored, POLICY, load_catalogue(PROJECT / "reasons.yaml"), NoLog(), metrics)
+runner = AdaptiveRunner(decider, Batching(), metrics)
 app, batched = FastAPI(), FastAPI()
 
 
@@ -31,4 +35,4 @@ def classify_batch(applications: list[CreditApplication]) -> list[Decision]:
 
 @batched.post("/classify")
 async def classify_batched(application: CreditApplication) -> Response:
-    return Response(await runner.run(application), media_type="application/json")
+    return Response(await runner.run(application, ANYBODY), media_type="application/json")

@@ -45,9 +45,10 @@ class InProcess:
     def _decision(self, application: CreditApplication, margin: float) -> Decision:
         probability = probability_of(margin)
         return Decision(
-            Status=POLICY.decide(probability, application),
+            Status=POLICY.decide(probability, application).status,
             probability_of_default=round(probability, 4),
             score=score_of(margin),
+            reasons=[],  # it gives none
             warnings=warnings_of(application),
             decision_id=str(uuid7()),
             model=self.stored.tag,

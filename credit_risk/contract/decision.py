@@ -27,6 +27,15 @@ def score_of(margin: float) -> int:
     return round(_OFFSET - _FACTOR * margin)
 
 
+class Reason(BaseModel):
+    """A principal reason for not approving."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: Annotated[str, Field(examples=["R02"])]
+    text: Annotated[str, Field(examples=["Insufficient assets"])]
+
+
 class Decision(BaseModel):
     """The answer to one application."""
 
@@ -40,6 +49,9 @@ class Decision(BaseModel):
         ),
     ]
     score: Annotated[int, Field(description="Points: 600 at odds of 50 to 1, 20 more double the odds.", examples=[472])]
+    reasons: Annotated[
+        list[Reason], Field(description="Why it is not APPROVED: up to four, the strongest first; else none.")
+    ]
     warnings: Annotated[list[ApplicationWarning], Field(description="What is odd about the application.")]
     decision_id: Annotated[
         str, Field(description="Unique; sorts by time.", examples=["019a9f3c-6c1e-7bd3-8f5a-3f1f7a0c9a41"])

@@ -4,6 +4,7 @@ CreditRiskError
 ├── StartupError            the process refuses to start; the message names the setting and the fix
 │   ├── SettingError
 │   ├── PolicyError
+│   ├── CatalogueError
 │   └── ModelError
 ├── DataError               a table that can't be used; names each line and column
 ├── ReleaseError            a trained model that failed its release gate
@@ -44,6 +45,10 @@ class SettingError(StartupError):
 
 class PolicyError(StartupError):
     """The policy file can't be read or contradicts itself."""
+
+
+class CatalogueError(StartupError):
+    """The catalogue of reasons can't be read or is not complete."""
 
 
 class ModelError(StartupError):

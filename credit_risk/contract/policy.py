@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.decision import Status
 from credit_risk.contract.errors import PolicyError
+from credit_risk.contract.yaml_file import load_yaml
 
 Cutoff = Annotated[float, Field(gt=0, lt=1)]
+Adverse = Literal["MAYBE", "DECLINED"]
 
 
 class Cutoffs(BaseModel):
@@ -33,11 +35,18 @@ class Cutoffs(BaseModel):
 
 
 class Rule(BaseModel):
-    """A rule on top of the cutoffs, which can be on or off."""
+    """A rule on top of the cutoffs: what a decision becomes at the least where it applies."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     enabled: bool
+    outcome: Adverse
+
+
+class LimitRule(Rule):
+    """A rule on an amount."""
+
+    limit: Annotated[float, Field(gt=0)]
 
 
 class Rules(BaseModel):
@@ -45,7 +54,22 @@ class Rules(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    unverified_income_to_maybe: Rule
+    unverified_income: Rule
+    amount_above_price: Rule
+    amount_above_limit: LimitRule
+
+
+class Outcome(NamedTuple):
+    """What a policy decides."""
+
+    status: Status
+    by_score: Status  # what the probability alone would be
+    rules: tuple[str, ...]  # codes of the rules that ask for this status
+
+
+Check = Callable[[CreditApplication], bool]
+_CAREFUL: dict[Status, int] = {"APPROVED": 0, "MAYBE": 1, "DECLINED": 2}
+_BY_SCORE: dict[Status, Outcome] = {status: Outcome(status, status, ()) for status in _CAREFUL}
 
 
 class Policy(BaseModel):
@@ -61,26 +85,30 @@ class Policy(BaseModel):
         """The start of the content's sha256: comments and layout don't change it, cutoffs and rules do."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
-    def decide(self, probability_of_default: float, application: CreditApplication) -> Status:
-        """The status of an application with this (unrounded) probability of default."""
+    @cached_property
+    def _enabled(self) -> list[tuple[str, Adverse, Check]]:
+        limit = self.rules.amount_above_limit.limit
+        rules: list[tuple[str, Rule, Check]] = [
+            ("P01", self.rules.unverified_income, lambda application: application.income_unverified),
+            ("P02", self.rules.amount_above_price, lambda application: application.amount > application.price),
+            ("P03", self.rules.amount_above_limit, lambda application: application.amount > limit),
+        ]
+        return [(code, rule.outcome, applies) for code, rule, applies in rules if rule.enabled]
+
+    def status_of(self, probability_of_default: float) -> Status:
+        """The status by the cutoffs alone, of an unrounded probability."""
         if probability_of_default > self.cutoffs.decline_above:
             return "DECLINED"
-        if probability_of_default > self.cutoffs.review_above:
-            return "MAYBE"
-        if self.rules.unverified_income_to_maybe.enabled and application.income_unverified:
-            return "MAYBE"
-        return "APPROVED"
+        return "MAYBE" if probability_of_default > self.cutoffs.review_above else "APPROVED"
 
-
-class _OnceEach(yaml.SafeLoader):
-    """YAML in which no key comes twice; of two, the last would win in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"{key} is given more than once")
-        return super().construct_mapping(node, deep)
+    def decide(self, probability_of_default: float, application: CreditApplication) -> Outcome:
+        """The outcome for an application with this (unrounded) probability of default."""
+        by_score = self.status_of(probability_of_default)
+        applying = [(code, outcome) for code, outcome, applies in self._enabled if applies(application)]
+        if not applying:
+            return _BY_SCORE[by_score]
+        status = max((by_score, *(outcome for _, outcome in applying)), key=_CAREFUL.__getitem__)
+        return Outcome(status, by_score, tuple(code for code, outcome in applying if outcome == status))
 
 
 def load_policy(path: Path) -> Policy:
@@ -88,12 +116,4 @@ def load_policy(path: Path) -> Policy:
 
     Raises PolicyError with one sentence that names the file and what is wrong with it.
     """
-    try:
-        return Policy.model_validate(yaml.load(path.read_text(encoding="utf-8"), _OnceEach))
-    except OSError as error:
-        raise PolicyError(f"policy {path} can't be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PolicyError(f"policy {path} is not YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
-        raise PolicyError(f"policy {path} is not valid: {faults}") from None
+    return load_yaml(path, Policy, lambda fault: PolicyError(f"policy {path} {fault}"))

@@ -23,14 +23,14 @@ class Scorer:
     def __init__(self, booster: xgb.Booster, encoder: Encoder) -> None:
         self.encoder = encoder
         self._booster = booster
-        self._table = TreeTable.of(booster)
+        self.table = TreeTable.of(booster)
         # One thread a worker: the cores are for other requests, and threads would fight over them.
         booster.set_param({"nthread": 1})
 
     def margins(self, matrix: Matrix) -> Margins:
         """Log odds of default of each row, (n,); of a row they are the same in any batch."""
-        if self._table is not None:
-            return self._table.margins(matrix)
+        if self.table is not None:
+            return self.table.margins(matrix)
         return np.asarray(self._booster.inplace_predict(matrix, predict_type="margin"))
 
 

@@ -20,6 +20,7 @@ from bentoml.exceptions import BentoMLException, NotFound
 
 from credit_risk.contract.errors import ModelError
 from credit_risk.model.features import Encoder
+from credit_risk.model.reasons import Explainer
 from credit_risk.model.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -36,8 +37,14 @@ class StoredModel:
 
     tag: str  # name:version
     scorer: Scorer
+    explainer: Explainer
     metadata: dict[str, Any]
     batchable: bool  # whether rows of several requests may be scored together
+
+    @property
+    def sha256(self) -> str:
+        """Of the booster's file."""
+        return str(self.metadata["booster_sha256"])
 
 
 def save_model(
@@ -76,8 +83,10 @@ def load_model(tag: str) -> StoredModel:
     """Load a model by tag, checked as by `check_model`."""
     found = _checked(tag)
     metadata: dict[str, Any] = dict(found.info.metadata)
-    scorer = Scorer(_load_booster(found), Encoder(metadata["features"]))
-    return StoredModel(str(found.tag), scorer, metadata, found.info.signatures["predict"].batchable)
+    booster, encoder = _load_booster(found), Encoder(metadata["features"])
+    scorer = Scorer(booster, encoder)
+    explainer = Explainer(booster, scorer.table, encoder, metadata["reference_contributions"])
+    return StoredModel(str(found.tag), scorer, explainer, metadata, found.info.signatures["predict"].batchable)
 
 
 def _load_booster(found: bentoml.Model) -> xgb.Booster:
@@ -106,9 +115,10 @@ def _checked(tag: str) -> bentoml.Model:
         raise ModelError(f"there is no model {tag} in the BentoML model store; train one with `make train`") from None
     except (BentoMLException, ValueError) as error:
         raise ModelError(f"model {tag} can't be read from the BentoML model store: {error}") from None
-    if "booster_sha256" not in found.info.metadata or "predict" not in found.info.signatures:
-        raise ModelError(f"model {found.tag} was not saved by this project's train.py; train one with `make train`")
-    if found.info.signatures["predict"].batch_dim != (0, 0):
+    metadata, signatures = found.info.metadata, found.info.signatures
+    if not {"booster_sha256", "reference_contributions"} <= set(metadata) or "predict" not in signatures:
+        raise ModelError(f"model {found.tag} was not saved by this version's train.py; train one with `make train`")
+    if signatures["predict"].batch_dim != (0, 0):
         raise ModelError(f"model {found.tag} was saved with another batch_dim than 0, along which its rows lie")
     booster = Path(found.path_of(BOOSTER_FILE))
     if (

@@ -28,16 +28,19 @@ NO_SPLIT = (0, np.inf, True)  # feature, threshold, missing goes left: whatever 
 class TreeTable:
     """The trees of a booster, laid out as arrays."""
 
+    split_features: NDArray[np.intp]  # (trees, SPLITS)
+    shares: NDArray[np.float64]  # (trees, SPLITS): of the training rows, those that went left
+
     def __init__(
         self, features: NDArray[np.intp], thresholds: NDArray[np.float32], leaves: NDArray[np.float32], base: np.float32
     ) -> None:
         """`features`, `thresholds`: (SPLITS * trees); `leaves`: (trees * 8), by pattern; `base`: margin of no tree."""
         self._features = features
         self._thresholds = thresholds[:, np.newaxis]
-        self._leaves = leaves
+        self.leaves = leaves
         self._base = base
-        self._trees = len(leaves) // 8
-        self._first_leaf = 8 * np.arange(self._trees, dtype=np.intp)[:, np.newaxis]
+        self.count = len(leaves) // 8  # trees
+        self._first_leaf = 8 * np.arange(self.count, dtype=np.intp)[:, np.newaxis]
 
     @classmethod
     def of(cls, booster: xgb.Booster) -> Self | None:
@@ -50,13 +53,15 @@ class TreeTable:
         tables = [_tree(tree) for tree in learner["gradient_booster"]["model"]["trees"]]
         if None in tables:
             return None
-        splits = np.array([splits for splits, _ in tables], dtype=np.float64)  # (trees, SPLITS, 3)
+        splits = np.array([splits for splits, _, _ in tables], dtype=np.float64)  # (trees, SPLITS, 3)
         feature, threshold, missing_left = splits.transpose(2, 1, 0).reshape(3, -1)
         # Each feature is laid out twice: as it is, where a missing value fails every comparison and goes right, and
         # with minus infinity for missing, which goes left.
         features = np.where(missing_left > 0, feature + count, feature).astype(np.intp)
-        leaves = np.array([leaves for _, leaves in tables], dtype=np.float32).ravel()
-        table = cls(features, threshold.astype(np.float32), leaves, _base_margin(learner))
+        leaves = np.array([leaves for _, leaves, _ in tables], dtype=np.float32)
+        table = cls(features, threshold.astype(np.float32), leaves.ravel(), _base_margin(learner))
+        table.split_features = splits[:, :, 0].astype(np.intp)
+        table.shares = np.array([shares for _, _, shares in tables])
         probe = _probe(feature.astype(np.intp), threshold.astype(np.float32), count)
         exact = np.array_equal(table.margins(probe), booster.inplace_predict(probe, predict_type="margin"))
         return table if exact else None
@@ -70,27 +75,38 @@ class TreeTable:
         rows = len(matrix)
         if rows == 1:  # a sum over one column is pairwise in numpy, and no longer in the order of the trees
             matrix = np.concatenate((matrix, matrix))
-        columns = np.ascontiguousarray(matrix.T)
-        both = np.concatenate((columns, np.where(np.isnan(columns), -np.inf, columns)))
-        left = (both[self._features] < self._thresholds).reshape(SPLITS, self._trees, -1).view(np.uint8)
-        pattern = (left[0] << 2) | (left[1] << 1) | left[2]
-        leaves = np.take(self._leaves, self._first_leaf + pattern)
+        leaves = np.take(self.leaves, self.patterns(matrix))
         leaves[0] += self._base
         margins: NDArray[np.float32] = np.add.reduce(leaves, axis=0)
         return margins[:rows]
 
+    def patterns(self, matrix: Matrix) -> NDArray[np.intp]:
+        """Which of the eight patterns of each tree a row makes, (trees, n), counted on from tree to tree."""
+        columns = np.ascontiguousarray(matrix.T)
+        both = np.concatenate((columns, np.where(np.isnan(columns), -np.inf, columns)))
+        left = (both[self._features] < self._thresholds).reshape(SPLITS, self.count, -1).view(np.uint8)
+        patterns: NDArray[np.intp] = self._first_leaf + ((left[0] << 2) | (left[1] << 1) | left[2])
+        return patterns
+
 
 def _tree(tree: dict[str, Any]) -> Any:
-    """The splits of a tree, (feature, threshold, missing goes left) three times, and its leaf for each pattern."""
+    """Splits of a tree, (feature, threshold, missing goes left) each, its leaf for each pattern, and shares.
+
+    The shares are of the training rows that went left at each split. None where the tree is deeper.
+    """
     if tree["categories"]:
         return None
-    left, right = tree["left_children"], tree["right_children"]
+    left, right, cover = tree["left_children"], tree["right_children"], tree["sum_hessian"]
     value = [np.float32(condition) for condition in tree["split_conditions"]]  # of a leaf: its weight
 
     def split(node: int) -> tuple[float, float, bool]:
         if left[node] < 0:
             return NO_SPLIT
         return tree["split_indices"][node], float(value[node]), bool(tree["default_left"][node])
+
+    def share(node: int) -> float:
+        """Of the training rows that came to a node, those that went left; by hessian, as XGBoost weighs them."""
+        return 1.0 if left[node] < 0 else float(cover[left[node]]) / float(cover[node])
 
     def children(node: int) -> tuple[int, int]:
         return (node, node) if left[node] < 0 else (left[node], right[node])
@@ -105,7 +121,8 @@ def _tree(tree: dict[str, Any]) -> Any:
         for left_left in (False, True)
         for right_left in (False, True)
     ]
-    return (split(0), split(below[0]), split(below[1])), [value[leaf] for leaf in leaf_of]
+    nodes = (0, *below)
+    return [split(node) for node in nodes], [value[leaf] for leaf in leaf_of], [share(node) for node in nodes]
 
 
 def _base_margin(learner: dict[str, Any]) -> np.float32:

@@ -25,12 +25,14 @@ from starlette.types import ASGIApp
 from yaml import YAMLError
 
 from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import SettingError, StartupError
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import check_model
 from credit_risk.serving.access import Access
 from credit_risk.serving.classifier import Answer, Classifier, Request
+from credit_risk.serving.decision_log import check_log
 from credit_risk.serving.deployment import check_port, end_with_a_worker, in_container
 from credit_risk.serving.drain import Drain
 from credit_risk.serving.error_body import OneErrorBody
@@ -78,6 +80,7 @@ class CreditRiskService(bentoml.Service[T]):
             self.batching = load_batching(configuration.get())
             self.settings.keys  # noqa: B018 - refuses bad ones
             load_policy(self.settings.policy)
+            load_catalogue(self.settings.reasons)
 
     def prepare(self) -> None:
         """Called once, in the parent process, before anything listens."""
@@ -85,6 +88,7 @@ class CreditRiskService(bentoml.Service[T]):
         http = BentoMLContainer.http
         with refuse_to_start_wrong():
             check_port(http.host.get(), http.port.get())
+            check_log(self.settings)
         if in_container():
             end_with_a_worker()
 
@@ -142,7 +146,8 @@ class _RawBody(IOMixin):
     @classmethod
     async def from_http_request(cls, request: HTTPRequest, serde: Any) -> Any:  # noqa: ARG003 - BentoML's signature
         request_id = request.headers.get("x-request-id")
-        return Request(await request.body(), request_id.encode() if request_id else None, perf_counter())
+        caller = request.scope.get("caller")
+        return Request(await request.body(), request_id.encode() if request_id else None, caller, perf_counter())
 
 
 class ApplicationBody(_RawBody, CreditApplication):

@@ -16,6 +16,7 @@ from uuid_utils import uuid7
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.body import parse_application, parse_in_parts
 from credit_risk.contract.errors import RequestError, UnavailableError, error_body
+from credit_risk.serving.decider import Origin
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 
@@ -30,6 +31,7 @@ class Request(NamedTuple):
 
     body: bytes
     request_id: bytes | None  # the caller's, if it sent one
+    caller: str | None  # name of its API key
     begun: float  # perf_counter
 
 
@@ -56,13 +58,13 @@ class Classifier:
         """The answer to many applications, a JSON array: their decisions in the same order."""
         return await self._answer("/classify_batch", self._classify_batch, request)
 
-    async def _classify(self, body: bytes) -> bytes:
+    async def _classify(self, body: bytes, origin: Origin) -> bytes:
         begun = perf_counter()
         application = parse_application(body)
         self.metrics.stage_seconds["validate"] += perf_counter() - begun
-        return await self._runner.run(application)
+        return await self._runner.run(application, origin)
 
-    async def _classify_batch(self, body: bytes) -> bytes:
+    async def _classify_batch(self, body: bytes, origin: Origin) -> bytes:
         parts: deque[list[CreditApplication]] = deque()  # none is decided before all are known to be valid
         begun = perf_counter()
         for part in parse_in_parts(body):
@@ -70,13 +72,16 @@ class Classifier:
             self.metrics.stage_seconds["validate"] += perf_counter() - begun
             await asyncio.sleep(0)  # single requests in between
             begun = perf_counter()
-        return b"[" + b",".join(await self._runner.run_many(parts)) + b"]"
+        return b"[" + b",".join(await self._runner.run_many(parts, origin)) + b"]"
 
-    async def _answer(self, route: str, decide: Callable[[bytes], Awaitable[bytes]], request: Request) -> Answer:
+    async def _answer(
+        self, route: str, decide: Callable[[bytes, Origin], Awaitable[bytes]], request: Request
+    ) -> Answer:
         status = HTTPStatus.OK
-        headers = [(b"content-type", b"application/json"), (b"x-request-id", _request_id(request))]
+        origin = Origin(_request_id(request), request.caller)
+        headers = [(b"content-type", b"application/json"), (b"x-request-id", origin.request_id.encode())]
         try:
-            body = await decide(request.body)
+            body = await decide(request.body, origin)
         except RequestError as error:
             status, body = error.status, error.body
             if isinstance(error, UnavailableError):
@@ -92,9 +97,9 @@ class Classifier:
         return Answer(status, headers, body)
 
 
-def _request_id(request: Request) -> bytes:
+def _request_id(request: Request) -> str:
     """The caller's id of the request where it is fit for a log, else a new one."""
     given = request.request_id
     if given is not None and 0 < len(given) <= 128 and given.isascii() and given.decode().isprintable():
-        return given
-    return str(uuid7()).encode()
+        return given.decode()
+    return str(uuid7())

@@ -48,7 +48,7 @@ class FastPath:
             return
         classifier = self._classifier()
         classifier.metrics.stage_seconds["read"] += perf_counter() - begun
-        status, headers, answer = await classifier.classify(Request(body, request_id, begun))
+        status, headers, answer = await classifier.classify(Request(body, request_id, scope.get("caller"), begun))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 

@@ -31,7 +31,7 @@ STATUSES = (
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-STAGES = ("read", "validate", "queue", "predict", "encode")
+STAGES = ("read", "validate", "queue", "predict", "encode", "record")
 
 
 class Metrics:

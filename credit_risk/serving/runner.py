@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.errors import UnavailableError
-from credit_risk.serving.decider import Decider
+from credit_risk.model.reasons import Reasons
+from credit_risk.serving.decider import Decider, Origin
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.settings import Batching
 
@@ -24,6 +25,7 @@ class Waiting(NamedTuple):
     """An application in the queue."""
 
     application: CreditApplication
+    origin: Origin
     answer: asyncio.Future[bytes]
     since: float  # perf_counter
 
@@ -40,7 +42,7 @@ class AdaptiveRunner:
         self._queue: deque[Waiting] = deque()
         self._scheduled = False
 
-    async def run(self, application: CreditApplication) -> bytes:
+    async def run(self, application: CreditApplication, origin: Origin) -> bytes:
         """The decision of one application, as JSON.
 
         Raises UnavailableError where the service is overloaded, and what the decider raises for this application.
@@ -50,22 +52,23 @@ class AdaptiveRunner:
             raise UnavailableError("The service is overloaded: its queue is full")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes] = loop.create_future()
-        self._queue.append(Waiting(application, answer, perf_counter()))
+        self._queue.append(Waiting(application, origin, answer, perf_counter()))
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._run_batches)
         return await answer
 
-    async def run_many(self, parts: deque[list[CreditApplication]]) -> list[bytes]:
+    async def run_many(self, parts: deque[list[CreditApplication]], origin: Origin) -> list[bytes]:
         """The decisions of many applications, in order; equal ones are scored once. Uses up `parts`.
 
         Lets the loop turn after each part, so that single requests go on being answered. A thread would hold them up
         more: it would make every turn of the loop wait for the interpreter's lock.
         """
-        margins: dict[bytes, float] = {}
+        scored: dict[bytes, tuple[float, Reasons]] = {}
         decisions: list[bytes] = []
         while parts:
-            decisions += self._decider.decide(parts.popleft(), margins)
+            part = parts.popleft()
+            decisions += self._decider.decide(part, [origin] * len(part), scored)
             await asyncio.sleep(0)
         return decisions
 
@@ -98,10 +101,11 @@ class AdaptiveRunner:
 
     def _decide(self, batch: list[Waiting]) -> None:
         try:
-            decisions = self._decider.decide([waiting.application for waiting in batch])
+            decisions = self._decider.decide([w.application for w in batch], [w.origin for w in batch])
         except Exception as error:
-            if len(batch) == 1:
-                batch[0].answer.set_exception(error)
+            if len(batch) == 1 or isinstance(error, UnavailableError):
+                for waiting in batch:
+                    waiting.answer.set_exception(error)
             else:  # one by one, so that only the one at fault fails
                 for waiting in batch:
                     self._decide([waiting])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -28,6 +28,15 @@ class Settings(BaseSettings):
         str, Field(pattern=r"^[a-z0-9._-]+(:[a-z0-9._-]+)?$", description="Tag of the model in the BentoML store.")
     ] = "credit_risk_model:latest"
     policy: Annotated[Path, Field(description="The policy file.")] = PROJECT / "policy.yaml"
+    reasons: Annotated[Path, Field(description="The catalogue of reasons.")] = PROJECT / "reasons.yaml"
+    decision_log: Annotated[
+        str, Field(min_length=1, description="Folder of the decision log, or `stdout`, or `off`.")
+    ] = str(Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml") / "decisions")
+    decision_log_fsync: Annotated[
+        Literal["never", "batch", "interval"], Field(description="When records are made durable: see the README.")
+    ] = "never"
+    decision_log_rotate_mb: Annotated[int, Field(ge=1, description="A file that would grow larger is followed.")] = 100
+    decision_log_keep_days: Annotated[int | None, Field(ge=1, description="Older files are removed.")] = None
     workers: Annotated[
         int | None,
         Field(ge=1, le=256, description="Processes that decide; before bentoconfiguration.yaml's."),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
 import bentoml
 import pytest
@@ -25,9 +26,9 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     decide = Decider.decide
 
-    def counted(self: Decider, applications: list[CreditApplication]) -> object:
+    def counted(self: Decider, applications: list[CreditApplication], *others: Any) -> object:
         sizes.append(len(applications))
-        return decide(self, applications)
+        return decide(self, applications, *others)
 
     monkeypatch.setattr(Decider, "decide", counted)
     return sizes
@@ -40,8 +41,9 @@ def test_a_good_application_is_decided(client: TestClient, model: StoredModel, n
     assert response.headers["content-type"] == "application/json"
     decision = response.json()
     assert list(decision) == [
-        *("Status", "probability_of_default", "score", "warnings", "decision_id", "model", "policy")
+        *("Status", "probability_of_default", "score", "reasons", "warnings", "decision_id", "model", "policy")
     ]
+    assert bool(decision["reasons"]) == (decision["Status"] != "APPROVED")
     assert decision["Status"] in ("APPROVED", "MAYBE", "DECLINED")
     assert decision["model"] == model.tag
     assert decision["policy"] == load_policy(PROJECT / "policy.yaml").version
@@ -132,7 +134,7 @@ def test_one_bad_application_refuses_the_batch(client: TestClient, scored: list[
 def test_a_failure_is_answered_without_its_message(
     client: TestClient, logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: Decider, applications: object) -> None:
+    def fail(_: Decider, applications: object, *__: object) -> None:
         raise RuntimeError(f"could not score {applications}")
 
     monkeypatch.setattr(Decider, "decide", fail)

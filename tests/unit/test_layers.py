@@ -18,6 +18,8 @@ GROUND = {"pydantic", "pydantic_core", "annotated_types", "yaml"}
 
 
 def floor_of(module: str) -> int:
+    if module == "credit_risk.__version__":
+        return 0
     parts = module.split(".")
     return FLOORS.get(parts[1], TOP) if parts[0] == "credit_risk" and len(parts) > 1 else TOP
 

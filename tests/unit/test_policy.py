@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.errors import PolicyError
@@ -16,11 +18,15 @@ EARNING = CreditApplication(**{**SAMPLE, "income": 100.0})
 NOT_EARNING = [CreditApplication(**{**SAMPLE, "income": income}) for income in (0.0, None)]
 
 
-def policy(*, decline: float = 0.5, review: float = 0.3, unverified: bool = False) -> dict[str, Any]:
-    return {
-        "cutoffs": {"decline_above": decline, "review_above": review},
-        "rules": {"unverified_income_to_maybe": {"enabled": unverified}},
+def policy(*, decline: float = 0.5, review: float = 0.3, **rules: dict[str, Any]) -> dict[str, Any]:
+    """The project's, with these rules on."""
+    off = {
+        "unverified_income": {"enabled": False, "outcome": "MAYBE"},
+        "amount_above_price": {"enabled": False, "outcome": "MAYBE"},
+        "amount_above_limit": {"enabled": False, "outcome": "DECLINED", "limit": 5000},
     }
+    on = {name: off[name] | {"enabled": True} | changes for name, changes in rules.items()}
+    return {"cutoffs": {"decline_above": decline, "review_above": review}, "rules": off | on}
 
 
 def test_the_projects_policy_is_the_tutorials() -> None:
@@ -39,16 +45,48 @@ def test_the_projects_policy_is_the_tutorials() -> None:
     ],
 )
 def test_a_probability_equal_to_a_cutoff_is_not_above_it(probability: float, status: str) -> None:
-    assert Policy.model_validate(policy()).decide(probability, EARNING) == status
+    assert Policy.model_validate(policy()).decide(probability, EARNING) == (status, status, ())
 
 
 @pytest.mark.parametrize("application", NOT_EARNING, ids=["zero", "null"])
 def test_unverified_income_is_approved_unless_the_rule_is_on(application: CreditApplication) -> None:
-    off, on = Policy.model_validate(policy()), Policy.model_validate(policy(unverified=True))
-    assert off.decide(0.1, application) == "APPROVED"
-    assert on.decide(0.1, application) == "MAYBE"
-    assert on.decide(0.9, application) == "DECLINED"
-    assert on.decide(0.1, EARNING) == "APPROVED"
+    off, on = Policy.model_validate(policy()), Policy.model_validate(policy(unverified_income={}))
+    assert off.decide(0.1, application) == ("APPROVED", "APPROVED", ())
+    assert on.decide(0.1, application) == ("MAYBE", "APPROVED", ("P01",))
+    assert on.decide(0.9, application) == ("DECLINED", "DECLINED", ())
+    assert on.decide(0.1, EARNING) == ("APPROVED", "APPROVED", ())
+
+
+def test_a_hard_rule_decides_whatever_the_score() -> None:
+    above = CreditApplication(**{**SAMPLE, "income": 100.0, "amount": 6000, "price": 5500})
+    strict = Policy.model_validate(policy(amount_above_limit={}, amount_above_price={}))
+    assert strict.decide(0.01, above) == ("DECLINED", "APPROVED", ("P03",))
+    assert strict.decide(0.9, above) == ("DECLINED", "DECLINED", ("P03",))
+    assert strict.decide(0.01, EARNING) == ("APPROVED", "APPROVED", ())
+    both = Policy.model_validate(policy(amount_above_limit={"outcome": "MAYBE"}, amount_above_price={}))
+    assert both.decide(0.4, above) == ("MAYBE", "MAYBE", ("P02", "P03"))
+
+
+@given(
+    probability=st.floats(0, 1),
+    amount=st.integers(1, 10_000),
+    income=st.sampled_from([0.0, None, 100.0]),
+    rules=st.dictionaries(
+        st.sampled_from(["unverified_income", "amount_above_price", "amount_above_limit"]),
+        st.sampled_from(["MAYBE", "DECLINED"]),
+    ),
+)
+def test_rules_only_make_a_decision_more_careful(
+    probability: float, amount: int, income: float | None, rules: dict[str, str]
+) -> None:
+    application = CreditApplication(**{**SAMPLE, "amount": amount, "income": income})
+    changes: dict[str, Any] = {name: {"outcome": outcome} for name, outcome in rules.items()}
+    with_rules = Policy.model_validate(policy(**changes))
+    outcome = with_rules.decide(probability, application)
+    order = ["APPROVED", "MAYBE", "DECLINED"]
+    assert outcome.by_score == Policy.model_validate(policy()).decide(probability, application).status
+    assert order.index(outcome.status) >= order.index(outcome.by_score)
+    assert bool(outcome.rules) >= (outcome.status != outcome.by_score)
 
 
 def test_the_version_is_that_of_the_content(tmp_path: Path) -> None:

@@ -12,17 +12,22 @@ from typing import Any
 import pytest
 
 from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.contract.errors import UnavailableError
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.data import Dataset
 from credit_risk.model.features import Matrix
+from credit_risk.model.reasons import Reasons
 from credit_risk.model.scorer import Margins
 from credit_risk.model.store import StoredModel
-from credit_risk.serving.decider import Decider
+from credit_risk.serving.decider import Decider, Origin
+from credit_risk.serving.decision_log import NoLog
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 from credit_risk.serving.settings import Batching
 from tests.conftest import PROJECT
+
+ORIGIN = Origin("a request", None)
 
 
 class Watched(Decider):
@@ -31,16 +36,20 @@ class Watched(Decider):
     poison: CreditApplication | None = None
 
     def __init__(self, model: StoredModel, metrics: Metrics) -> None:
-        super().__init__(model, load_policy(Path(PROJECT / "policy.yaml")), metrics)
+        catalogue = load_catalogue(PROJECT / "reasons.yaml")
+        super().__init__(model, load_policy(Path(PROJECT / "policy.yaml")), catalogue, NoLog(), metrics)
         self.sizes: list[int] = []
 
     def decide(
-        self, applications: Sequence[CreditApplication], margins: dict[bytes, float] | None = None
+        self,
+        applications: Sequence[CreditApplication],
+        origins: Sequence[Origin],
+        scored: dict[bytes, tuple[float, Reasons]] | None = None,
     ) -> list[bytes]:
         self.sizes.append(len(applications))
         if self.poison is not None and any(application is self.poison for application in applications):
             raise ValueError("poison")
-        return super().decide(applications, margins)
+        return super().decide(applications, origins, scored)
 
 
 @pytest.fixture
@@ -62,18 +71,18 @@ def parts_of(applications: list[CreditApplication], size: int) -> deque[list[Cre
 
 
 def alone(decider: Decider, applications: Sequence[CreditApplication]) -> list[float]:
-    return [probability(decider.decide([application])[0]) for application in applications]
+    return [probability(decider.decide([application], [ORIGIN])[0]) for application in applications]
 
 
 async def gathered(runner: AdaptiveRunner, applications: Sequence[CreditApplication]) -> list[Any]:
-    return await asyncio.gather(*map(runner.run, applications), return_exceptions=True)
+    return await asyncio.gather(*[runner.run(a, ORIGIN) for a in applications], return_exceptions=True)
 
 
 def test_a_lone_application_is_a_batch_of_one(decider: Watched, metrics: Metrics, synthetic: Dataset) -> None:
     async def one_after_another() -> None:
         runner = AdaptiveRunner(decider, Batching(), metrics)
         for application in synthetic.applications[:20]:
-            await runner.run(application)
+            await runner.run(application, ORIGIN)
 
     asyncio.run(one_after_another())
     assert decider.sizes == [1] * 20
@@ -117,9 +126,9 @@ def test_what_has_waited_too_long_is_refused(
     monkeypatch.setattr("credit_risk.serving.runner.perf_counter", lambda: now[0])
     decide = decider.decide
 
-    def slow(applications: Sequence[CreditApplication], margins: dict[bytes, float] | None = None) -> list[bytes]:
+    def slow(applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> list[bytes]:
         now[0] += 1
-        return decide(applications, margins)
+        return decide(applications, origins)
 
     monkeypatch.setattr(decider, "decide", slow)
     runner = AdaptiveRunner(decider, Batching(max_batch_size=10, max_latency_ms=1500), metrics)
@@ -134,7 +143,7 @@ def test_a_caller_who_has_gone_costs_nothing_and_harms_nobody(
 ) -> None:
     async def some_leave() -> list[Any]:
         runner = AdaptiveRunner(decider, Batching(), metrics)
-        tasks = [asyncio.ensure_future(runner.run(application)) for application in synthetic.applications[:30]]
+        tasks = [asyncio.ensure_future(runner.run(application, ORIGIN)) for application in synthetic.applications[:30]]
         await asyncio.sleep(0)  # all of them are waiting now
         for task in tasks[::3]:
             task.cancel()
@@ -178,10 +187,10 @@ def test_many_are_decided_in_pieces_between_which_single_ones_are_answered(
 
     async def both() -> tuple[list[bytes], int]:
         runner = AdaptiveRunner(decider, Batching(), metrics)
-        many = asyncio.ensure_future(runner.run_many(parts_of(applications, 50)))
+        many = asyncio.ensure_future(runner.run_many(parts_of(applications, 50), ORIGIN))
         answered = 0
         while not many.done():
-            await runner.run(applications[0])
+            await runner.run(applications[0], ORIGIN)
             answered += 1
         return await many, answered
 
@@ -203,6 +212,6 @@ def test_equal_ones_among_many_are_scored_once_across_the_pieces(
     monkeypatch.setattr(model.scorer, "margins", counted)
     applications = [*synthetic.applications[:3]] * 40
     runner = AdaptiveRunner(decider, Batching(), metrics)
-    decisions = asyncio.run(runner.run_many(parts_of(applications, 50)))
+    decisions = asyncio.run(runner.run_many(parts_of(applications, 50), ORIGIN))
     assert sum(rows) == 3
     assert len(decisions) == 120

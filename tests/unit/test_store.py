@@ -46,7 +46,7 @@ def test_an_absent_model_is_named_with_the_fix() -> None:
 def test_a_model_of_others_is_refused(model: StoredModel) -> None:
     booster = bentoml.xgboost.load_model(model.tag)
     other = bentoml.xgboost.save_model("other_model", booster)
-    with pytest.raises(ModelError, match="was not saved by this project"):
+    with pytest.raises(ModelError, match="was not saved by this version"):
         load_model(str(other.tag))
 
 

@@ -1,0 +1,180 @@
+"""The decision log of a real server: a crash and a full disk lose no decision that was answered."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from credit_risk.contract.record import DecisionRecord
+from tests.conftest import PROJECT
+from tests.corpus import SAMPLE, body_of
+from tests.e2e.conftest import Server, serving, wait_until_ready, workers_of
+
+KILLS = int(os.environ.get("KILLS", "3"))
+
+
+class Asking:
+    """Callers that ask without a pause, whatever happens to their connections, and keep the ids of the answers."""
+
+    def __init__(self, server: Server) -> None:
+        self._address = urlsplit(server.url).netloc
+        self._over = threading.Event()
+        self.ids: list[str] = []
+        self.refused = 0
+
+    def ask_until_over(self) -> None:
+        connection = http.client.HTTPConnection(self._address, timeout=30)
+        while not self._over.is_set():
+            try:
+                connection.request("POST", "/classify", json.dumps(SAMPLE), {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                body = json.loads(answer.read())
+                if answer.status == 200:
+                    self.ids.append(body["decision_id"])
+                else:
+                    self.refused += 1
+            except (OSError, http.client.HTTPException):
+                connection.close()
+        connection.close()
+
+    def end(self) -> None:
+        self._over.set()
+
+
+@contextmanager
+def asking(server: Server, callers: int) -> Iterator[Asking]:
+    asked = Asking(server)
+    with ThreadPoolExecutor(callers) as pool:
+        threads = [pool.submit(asked.ask_until_over) for _ in range(callers)]
+        try:
+            yield asked
+        finally:
+            asked.end()
+    for thread in threads:
+        thread.result()
+
+
+def recorded(folder: Path) -> list[str]:
+    """The ids on record; a line that is torn may only be the last of a file."""
+    ids = []
+    for path in folder.glob("*.ndjson"):
+        *lines, last = path.read_bytes().split(b"\n")
+        ids += [json.loads(line)["decision_id"] for line in lines]
+        if last:
+            with pytest.raises(json.JSONDecodeError):
+                json.loads(last)
+    return ids
+
+
+def test_killed_workers_lose_no_decision_that_was_answered(tmp_path: Path) -> None:
+    with serving(CREDIT_RISK_DECISION_LOG=str(tmp_path)) as server, asking(server, 8) as asked:
+        assert workers_of(server, 2) == 2
+        for number in range(KILLS):
+            time.sleep(0.5)
+            psutil.Process(server.process.pid).children()[number % 2].kill()
+            assert workers_of(server, 3 + number) == 3 + number  # another one has come
+    ids = recorded(tmp_path)
+    assert len(asked.ids) > 100
+    assert len(set(ids)) == len(ids)
+    assert set(asked.ids) <= set(ids)
+    print(f"{KILLS} kills: {len(asked.ids)} answered, {len(ids)} on record")  # noqa: T201 - for pytest -s
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk takes root, who may mount one")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_decisions_until_there_is_space(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 500_000)
+    with serving(CREDIT_RISK_DECISION_LOG=str(small_disk), CREDIT_RISK_WORKERS="1") as server:
+        with asking(server, 4) as asked:
+            wait_until(lambda: asked.refused > 10)
+            answered = len(asked.ids)
+            with pytest.raises(urllib.error.HTTPError, match="503"):
+                urllib.request.urlopen(f"{server.url}/readyz", timeout=5)
+            assert len(asked.ids) == answered
+            ballast.unlink()
+            wait_until_ready(server)
+            wait_until(lambda: len(asked.ids) > answered + 10)
+        log = server.log.read_text()
+        assert "Decisions can't be recorded, so none is made" in log
+        assert "No space left on device" in log
+        assert "Decisions are recorded and made again" in log
+    ids = recorded(small_disk)
+    assert len(set(ids)) == len(ids)
+    assert set(asked.ids) == set(ids)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_record_names_the_caller_and_the_request_and_nothing_else_does(tmp_path: Path) -> None:
+    """An applicant's values are in the decision log alone: not in errors, the log, the access log and the metrics."""
+    keys = {"branch": sha256(b"token").hexdigest()}
+    planted = {"income": 87654.25, "assets": 7654321.5, "seniority": 53}
+    access = {"services": {"credit_risk_classifier": {"logging": {"access": {"enabled": True}}}}}
+    environment = {
+        "CREDIT_RISK_DECISION_LOG": str(tmp_path),
+        "CREDIT_RISK_API_KEYS": json.dumps(keys),
+        "BENTOML_CONFIG_OVERRIDES": json.dumps(access),
+    }
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer token", "X-Request-ID": "from-the-branch"}
+    seen = []
+    with serving("--production", folder=PROJECT, **environment) as server:
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+        bodies = [body_of(**planted), body_of(**planted, home="nowhere"), body_of(**planted, debt="7654322"), b"{"]
+        for path, body in [("/classify", body) for body in bodies] + [("/classify_batch", b"[" + bodies[0] + b"]")]:
+            connection.request("POST", path, body, headers)
+            seen.append(connection.getresponse().read().decode())
+        connection.request("GET", "/metrics", headers={"Authorization": "Bearer token"})
+        seen.append(connection.getresponse().read().decode())
+        connection.close()
+    [single, batched] = [
+        DecisionRecord.model_validate_json(line)
+        for path in sorted(tmp_path.glob("*.ndjson"))
+        for line in path.read_bytes().splitlines()
+    ]
+    for record in (single, batched):
+        assert (record.caller, record.request_id) == ("branch", "from-the-branch")
+        assert record.application.income == planted["income"]
+    everything = "".join(seen) + server.log.read_text()
+    for value in ("87654", "7654321", "7654322"):
+        assert value not in everything
+
+
+def test_the_log_goes_to_stdout_where_asked_for() -> None:
+    with serving(CREDIT_RISK_DECISION_LOG="stdout") as server:
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
+        connection.request("POST", "/classify", json.dumps(SAMPLE))
+        decision = json.loads(connection.getresponse().read())
+        connection.close()
+    records = [line for line in server.log.read_text().splitlines() if line.startswith('{"schema"')]
+    assert [DecisionRecord.model_validate_json(line).decision_id for line in records] == [decision["decision_id"]]
