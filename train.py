@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
-import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import click
-import xgboost as xgb
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from sklearn.feature_extraction import DictVectorizer
 
 from credit_risk.contract.errors import CreditRiskError, DataError, ReleaseError
+from credit_risk.contract.policy import load_policy
 from credit_risk.model import store
-from credit_risk.model.data import PUBLIC_FILE, Dataset, DataSource, load_dataset
-from credit_risk.model.evaluation import FOLDS, REPEATS, CrossValidation, Metrics, Rows, holdout_split, splits
+from credit_risk.model.data import PUBLIC_FILE, DataSource, load_dataset
+from credit_risk.model.evaluation import FOLDS, REPEATS
 from credit_risk.model.features import Encoder
-from credit_risk.model.reasons import Explainer, reference_of
-from credit_risk.model.training import (
-    PARAMETERS,
-    ROUNDS,
-    fit_vectorizer,
-    predict,
-    train_booster,
-    train_tutorial_booster,
-    tutorial_matrix,
-)
+from credit_risk.model.figures import Economics
+from credit_risk.model.report import ModelCard
+from credit_risk.model.trained import TRAININGS, Trained, metadata_of, train
 
+POLICY = Path(__file__).with_name("policy.yaml")  # whose cutoffs the model card shows
 BUNDLED = Path(__file__).with_name("data") / "applications.csv"
 LABELS = {
     "auc": "AUC",
@@ -53,49 +42,6 @@ class Share(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
         return self.fail("it is not a number", param, ctx) if math.isnan(number) else number
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A booster with the figures that speak for it."""
-
-    booster: xgb.Booster
-    vectorizer: DictVectorizer
-    cross_validation: CrossValidation  # of the recipe, on all rows
-    tutorial: CrossValidation  # of the tutorial's model, on the same folds
-    test: Metrics  # of this booster, on rows that it never saw
-    reference: dict[str, float]  # mean contributions of applicants who just passed, for the reasons against others
-
-
-def train(dataset: Dataset, *, protected: bool, seed: int, progress: Progress) -> Trained:
-    """Cross-validate the recipe beside the tutorial's, then train on four fifths and test on the rest."""
-    vectorizer = fit_vectorizer(dataset.applications, protected=protected)
-    encoder = Encoder.of(vectorizer)
-    matrix, outcomes, groups = encoder.encode_columns(dataset.columns), dataset.default, dataset.groups
-    all_13_fields = tutorial_matrix(dataset.applications)
-    task = progress.add_task(f"Cross-validating {REPEATS} x {FOLDS}", total=REPEATS * FOLDS)
-
-    def fold(rows: tuple[Rows, Rows]) -> tuple[Any, Any]:
-        fitted, held_out = rows
-        ours = train_booster(matrix[fitted], outcomes[fitted], encoder, seed=seed)
-        theirs = train_tutorial_booster(all_13_fields[fitted], outcomes[fitted])
-        progress.advance(task)
-        return (held_out, predict(ours, matrix[held_out])), (held_out, predict(theirs, all_13_fields[held_out]))
-
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        ours, theirs = zip(*threads.map(fold, splits(outcomes, groups, seed)), strict=True)
-    repeats = range(0, REPEATS * FOLDS, FOLDS)
-
-    fitted, held_out = holdout_split(outcomes, groups, seed)
-    booster = train_booster(matrix[fitted], outcomes[fitted], encoder, seed=seed)
-    return Trained(
-        booster,
-        vectorizer,
-        CrossValidation.of(outcomes, [list(ours[start : start + FOLDS]) for start in repeats]),
-        CrossValidation.of(outcomes, [list(theirs[start : start + FOLDS]) for start in repeats]),
-        Metrics.of(outcomes[held_out], predict(booster, matrix[held_out])),
-        reference_of(Explainer(booster, None, encoder).contributions(matrix[fitted]), predict(booster, matrix[fitted])),
-    )
 
 
 def figures_table(trained: Trained) -> Table:
@@ -135,25 +81,6 @@ def check_release(trained: Trained, *, min_auc: float, max_ece: float) -> None:
         raise ReleaseError(f"not released: {'; '.join(failed)}; the model store is as it was")
 
 
-def metadata_of(trained: Trained, dataset: Dataset, *, protected: str, seed: int) -> dict[str, Any]:
-    versions = ("bentoml", "numpy", "scikit-learn", "xgboost")
-    return {
-        "data_source": dataset.source,
-        "data_sha256": dataset.sha256,
-        "rows": len(dataset),
-        "default_rate": float(dataset.default.mean()),
-        "protected": protected,
-        "seed": seed,
-        "rounds": ROUNDS,
-        "parameters": PARAMETERS,
-        "cross_validation": {"mean": asdict(trained.cross_validation.mean), "sd": asdict(trained.cross_validation.sd)},
-        "tutorial_cross_validation": {"mean": asdict(trained.tutorial.mean), "sd": asdict(trained.tutorial.sd)},
-        "test": asdict(trained.test),
-        "reference_contributions": trained.reference,
-        "versions": {name: importlib.metadata.version(name) for name in versions},
-    }
-
-
 @click.command(context_settings={"show_default": True})
 @click.option("--data", default=BUNDLED, type=click.Path(path_type=Path), help="CSV of labelled applications.")
 @click.option(
@@ -184,21 +111,39 @@ def main(data: Path, data_source: DataSource | None, protected: str, seed: int, 
         if data_source is None and dataset.source == "real" and dataset.sha256 != PUBLIC_FILE:
             console.print("Counted as real: say --data-source synthetic if nobody made them", highlight=False)
         with Progress(console=Console(stderr=True)) as progress:
-            trained = train(dataset, protected=protected == "include", seed=seed, progress=progress)
+            task = progress.add_task(f"Cross-validating {REPEATS} x {FOLDS}", total=TRAININGS)
+            trained = train(
+                dataset, protected=protected == "include", seed=seed, advance=lambda: progress.advance(task)
+            )
         console.print(figures_table(trained))
         check_release(trained, min_auc=min_auc, max_ece=max_ece)
+        metadata = metadata_of(trained, dataset, protected=protected, seed=seed)
+        card = ModelCard.of(
+            metadata,
+            model=store.MODEL_NAME,
+            booster_sha256=store.sha256_of(trained.booster),
+            features=Encoder.of(trained.vectorizer).names,
+            policy=load_policy(POLICY),
+            test=trained.held_out,
+            out_of_fold=trained.out_of_fold,
+            contributions=trained.contributions,
+            economics=Economics(margin=0.10, loss_given_default=0.50),
+        )
         tag = store.save_model(
             trained.booster,
             trained.vectorizer,
             labels={"project": "credit-risk", "data_source": dataset.source, "protected": protected},
-            metadata=metadata_of(trained, dataset, protected=protected, seed=seed),
+            metadata=metadata,
+            report={"model-card.html": card.to_html(), "model-card.json": card.to_json()},
         )
     except CreditRiskError as error:
         click.echo(f"train.py: {error}", err=True)
         for problem in error.problems if isinstance(error, DataError) else []:
             click.echo(f"  {problem}", err=True)
         sys.exit(1)
-    console.print(f"Saved {tag}", highlight=False)
+    console.print(
+        f"Saved {tag}; its model card: {store.report_of(tag) / 'model-card.html'}", highlight=False, soft_wrap=True
+    )
 
 
 if __name__ == "__main__":

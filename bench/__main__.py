@@ -18,7 +18,7 @@ from bench.show import SHOW, console
 from credit_risk.serving.settings import PROJECT
 
 RESULTS = PROJECT / "bench" / "results"
-NAMES = ("throughput", "batching", "large-batches", "open-loop")
+NAMES = ("throughput", "accountable", "batching", "large-batches", "open-loop")
 BY_NAME_ALONE = ("containers",)  # these take an image: `make image`
 
 
@@ -50,6 +50,7 @@ def main(only: tuple[str, ...], rounds: int, seconds: float, results: Path) -> N
 def run(name: str, folder: Path, *, rounds: int, seconds: float, results: Path) -> None:
     experiment = {
         "throughput": experiments.throughput,
+        "accountable": experiments.accountable,
         "batching": experiments.batching,
         "large-batches": experiments.large_batches,
         "open-loop": experiments.open_loops,

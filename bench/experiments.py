@@ -12,9 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import yaml
+
 from bench.load import Load, bodies, load
 from bench.open_loop import Outcome, open_loop
-from bench.peer import FASTAPI, OURS, PEERS, Running, running
+from bench.peer import FASTAPI, OURS, PEERS, Peer, Running, running
+from credit_risk.serving.settings import PROJECT
 
 CONNECTIONS = (1, 16, 64, 256)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 100, 256)
@@ -82,6 +85,30 @@ def batching(folder: Path, *, rounds: int, seconds: float, say: Say) -> list[Row
                     loads.setdefault((size, connections), []).append(measured)
                     say(f"round {number + 1}: {size} rows, {connections}: {measured.requests_per_second:,.0f}/s")
     return [{"max_batch_size": size, "connections": c} | summary(found) for (size, c), found in loads.items()]
+
+
+def accountable(folder: Path, *, rounds: int, seconds: float, say: Say) -> list[Row]:
+    """What reasons and the decision log cost: with both, without the log, and without either; FastAPI beside them."""
+    single = bodies(folder)
+    approving = folder / "policy.yaml"  # nobody is refused, so nobody is owed a reason
+    policy = yaml.safe_load((PROJECT / "policy.yaml").read_text())
+    policy["cutoffs"] = {"review_above": 0.9999, "decline_above": 0.9999}
+    approving.write_text(yaml.safe_dump(policy))
+    off = {"CREDIT_RISK_DECISION_LOG": "off"}
+    variants: list[tuple[str, Peer, dict[str, str]]] = [
+        ("reasons and decision log", OURS, {}),
+        ("reasons", OURS, off),
+        ("neither", OURS, off | {"CREDIT_RISK_POLICY": str(approving)}),
+        ("FastAPI, which has neither", FASTAPI, {}),
+    ]
+    loads: dict[str, list[Load]] = {}
+    for number in range(rounds):
+        for name, peer, environment in variants if number % 2 == 0 else variants[::-1]:
+            with running(peer, **environment):
+                load("/classify", single, connections=16, seconds=2)
+                loads.setdefault(name, []).append(load("/classify", single, connections=64, seconds=seconds))
+                say(f"round {number + 1}: {name}: {loads[name][-1].requests_per_second:,.0f}/s")
+    return [{"with": name} | summary(loads[name]) for name, _, _ in variants]
 
 
 def large_batches(folder: Path, *, rounds: int, seconds: float, say: Say) -> list[Row]:

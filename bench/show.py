@@ -73,6 +73,18 @@ def show_batching(rows: list[dict[str, Any]], results: Path) -> None:
     draw(results / "batching.png", panels, x="max_batch_size", log_y=False)
 
 
+def show_accountable(rows: list[dict[str, Any]], _: Path) -> None:
+    table = Table(title="64 connections; median of the rounds (least-most)")
+    for heading in ("with", "requests/s", "p50 ms", "p99 ms", "errors"):
+        table.add_column(heading, justify="right" if heading != "with" else "left")
+    for row in rows:
+        figures = (shown(row["requests_per_second"]), shown(row["p50_ms"], 2), shown(row["p99_ms"], 2))
+        table.add_row(row["with"], *figures, str(row["non_2xx"] + row["failed"]))
+    console.print(table)
+    both, _reasons, neither, fastapi = (row["requests_per_second"]["median"] for row in rows)
+    console.print(f"both: {both / neither:.2f} of neither, {both / fastapi:.2f} times FastAPI")
+
+
 def show_large_batches(rows: list[dict[str, Any]], _: Path) -> None:
     rates = {row["peer"]: row["applications_per_second"] for row in rows if "peer" in row}
     for name, rate in rates.items():
@@ -141,6 +153,7 @@ def show_containers(rows: list[dict[str, Any]], _: Path) -> None:
 
 SHOW = {
     "throughput": show_throughput,
+    "accountable": show_accountable,
     "batching": show_batching,
     "large-batches": show_large_batches,
     "open-loop": show_open_loop,

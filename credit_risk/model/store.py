@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MODEL_NAME = "credit_risk_model"
 BOOSTER_FILE = "saved_model.ubj"
+REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -48,22 +49,37 @@ class StoredModel:
 
 
 def save_model(
-    booster: xgb.Booster, vectorizer: DictVectorizer, *, labels: dict[str, str], metadata: dict[str, Any]
+    booster: xgb.Booster,
+    vectorizer: DictVectorizer,
+    *,
+    labels: dict[str, str],
+    metadata: dict[str, Any],
+    report: Mapping[str, str],
 ) -> str:
-    """Put a model into the store under a new version of MODEL_NAME; answers its tag."""
+    """Put a model into the store under a new version of MODEL_NAME, with the files of its report; answers its tag."""
     saved = bentoml.xgboost.save_model(
         MODEL_NAME,
         booster,
         custom_objects={"DictVectorizer": vectorizer},
         signatures={"predict": {"batchable": True, "batch_dim": 0}},
         labels=labels,
-        metadata=metadata
-        | {
-            "features": list(Encoder.of(vectorizer).names),
-            "booster_sha256": hashlib.sha256(booster.save_raw("ubj")).hexdigest(),
-        },
+        metadata=metadata | {"features": list(Encoder.of(vectorizer).names), "booster_sha256": sha256_of(booster)},
     )
+    folder = Path(saved.path_of(REPORT))
+    folder.mkdir()
+    for name, content in report.items():
+        (folder / name).write_text(content, encoding="utf-8")
     return str(saved.tag)
+
+
+def sha256_of(booster: xgb.Booster) -> str:
+    """Of the booster as it is saved."""
+    return hashlib.sha256(booster.save_raw("ubj")).hexdigest()
+
+
+def report_of(tag: str) -> Path:
+    """The folder of a model's report: model-card.html and model-card.json."""
+    return Path(_checked(tag).path_of(REPORT))
 
 
 def check_model(tag: str) -> str:

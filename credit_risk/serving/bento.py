@@ -19,7 +19,7 @@ from _bentoml_sdk.io_models import IOMixin, IORootModel
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 from starlette.requests import Request as HTTPRequest
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 from yaml import YAMLError
@@ -29,7 +29,7 @@ from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import SettingError, StartupError
 from credit_risk.contract.policy import load_policy
-from credit_risk.model.store import check_model
+from credit_risk.model.store import check_model, report_of
 from credit_risk.serving.access import Access
 from credit_risk.serving.classifier import Answer, Classifier, Request
 from credit_risk.serving.decision_log import check_log
@@ -100,7 +100,12 @@ class CreditRiskService(bentoml.Service[T]):
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """The application of a worker: the drain, access, the fast path, then BentoML's own with one error body."""
         bentoml_app = super().to_asgi(is_main)
-        bentoml_app.router.routes.insert(0, Route("/", lambda _: HTMLResponse(INDEX_PAGE)))
+        report = report_of(self.settings.model)
+        bentoml_app.router.routes[:0] = [
+            Route("/", lambda _: HTMLResponse(INDEX_PAGE)),
+            Route("/model-card", lambda _: FileResponse(report / "model-card.html", media_type="text/html")),
+            Route("/model-card.json", lambda _: FileResponse(report / "model-card.json")),
+        ]
         app: ASGIApp = OneErrorBody(bentoml_app)
         if self.settings.fast_path:
             app = FastPath(app, lambda: self.classifier)

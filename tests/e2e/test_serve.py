@@ -143,3 +143,15 @@ def test_it_refuses_to_start_wrong(environment: dict[str, str], sentence: str) -
     assert f"credit_risk: {sentence}" in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.strip().splitlines()[-1].split(". ")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/model-card", "text/html; charset=utf-8"), ("/model-card.json", "application/json")]
+)
+def test_the_model_card_is_the_one_of_the_model_that_is_served(server: Server, path: str, kind: str) -> None:
+    with urllib.request.urlopen(f"{server.url}{path}") as answer:
+        assert answer.headers["Content-Type"] == kind
+        page = answer.read().decode()
+    metadata = bentoml.models.get("credit_risk_model:latest").info.metadata
+    assert metadata["booster_sha256"] in page
+    assert metadata["data_sha256"] in page
