@@ -65,7 +65,7 @@ def save_model(
         labels=labels,
         metadata=metadata | {"features": list(Encoder.of(vectorizer).names), "booster_sha256": sha256_of(booster)},
     )
-    folder = Path(saved.path_of(REPORT))
+    folder = Path(bentoml.models.get(saved.tag).path_of(REPORT))  # what `saved` was made in is gone by now
     folder.mkdir()
     for name, content in report.items():
         (folder / name).write_text(content, encoding="utf-8")

@@ -19,7 +19,7 @@ from _bentoml_sdk.io_models import IOMixin, IORootModel
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 from starlette.requests import Request as HTTPRequest
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 from yaml import YAMLError
@@ -41,6 +41,7 @@ from credit_risk.serving.openapi import INDEX_PAGE, OpenAPI, describe
 from credit_risk.serving.settings import PROJECT, Batching, Settings, load_batching, load_settings
 
 T = TypeVar("T")
+JSON = "application/json"
 
 
 @contextmanager
@@ -103,8 +104,8 @@ class CreditRiskService(bentoml.Service[T]):
         report = report_of(self.settings.model)
         bentoml_app.router.routes[:0] = [
             Route("/", lambda _: HTMLResponse(INDEX_PAGE)),
-            Route("/model-card", lambda _: FileResponse(report / "model-card.html", media_type="text/html")),
-            Route("/model-card.json", lambda _: FileResponse(report / "model-card.json")),
+            Route("/model-card", lambda _: HTMLResponse((report / "model-card.html").read_bytes())),
+            Route("/model-card.json", lambda _: Response((report / "model-card.json").read_bytes(), media_type=JSON)),
         ]
         app: ASGIApp = OneErrorBody(bentoml_app)
         if self.settings.fast_path:

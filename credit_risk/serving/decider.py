@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -23,6 +24,7 @@ from credit_risk.model.store import StoredModel
 from credit_risk.serving.decision_log import Log
 from credit_risk.serving.metrics import Metrics
 
+_PLAIN = re.compile(r"[\w.:-]*", re.ASCII).fullmatch
 _WARNING_JSON = {warning.code: warning.model_dump_json() for warning in WARNINGS}
 
 
@@ -90,9 +92,8 @@ class Decider:
                     f'{{"schema":{SCHEMA},"decision_id":"{decision_id}","time":"{time}","application":{said},'
                     f'"application_sha256":"{sha256(said.encode()).hexdigest()}","features":"{row.hex()}",'
                     f'"margin":{margin!r},"probability_of_default":{probability!r},"score":{score},'
-                    f'"status":"{outcome.status}","reasons":[{_recorded(named)}],"warnings":{json.dumps(warnings)},'
-                    f'{self._recorded_with},"request_id":{json.dumps(origin.request_id)},'
-                    f'"caller":{json.dumps(origin.caller)}}}\n'
+                    f'"status":"{outcome.status}","reasons":[{_recorded(named)}],"warnings":[{_quoted_all(warnings)}],'
+                    f"{self._recorded_with},{_recorded_origin(origin)}}}\n"
                 ).encode()
             )
         decided = perf_counter()
@@ -141,3 +142,15 @@ def _named(outcome: Outcome, reasons: Reasons) -> Named:
 def _recorded(named: Named) -> str:
     values = [(code, "null" if value is None else value) for code, value in named]
     return ",".join([f'{{"code":"{code}","contribution":{value}}}' for code, value in values])
+
+
+def _recorded_origin(origin: Origin) -> str:
+    """`json.dumps` of a text costs as much as scoring it; few need it."""
+    request_id = origin.request_id
+    quoted = f'"{request_id}"' if _PLAIN(request_id) else json.dumps(request_id)
+    caller = "null" if origin.caller is None else f'"{origin.caller}"'  # of letters, digits, dots and hyphens
+    return f'"request_id":{quoted},"caller":{caller}'
+
+
+def _quoted_all(codes: list[str]) -> str:
+    return ",".join([f'"{code}"' for code in codes])

@@ -8,7 +8,7 @@ import pytest
 
 from credit_risk.contract.errors import ModelError
 from credit_risk.model.data import Dataset
-from credit_risk.model.store import BOOSTER_FILE, StoredModel, check_model, data_source_of, load_model
+from credit_risk.model.store import BOOSTER_FILE, StoredModel, check_model, data_source_of, load_model, report_of
 
 
 def test_the_model_is_saved_as_the_tutorial_has_it(model: StoredModel) -> None:
@@ -78,3 +78,7 @@ def test_the_signature_is_honoured(model: StoredModel) -> None:
     )
     with pytest.raises(ModelError, match="another batch_dim than 0"):
         load_model(str(sideways.tag))
+
+
+def test_the_report_lies_beside_the_model(model: StoredModel) -> None:
+    assert sorted(path.name for path in report_of(model.tag).iterdir()) == ["model-card.html", "model-card.json"]
