@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
+from credit_risk.model.data import CODES
+
 RECIPE = Path(__file__).with_name("synthetic_recipe.json")
 HEADER = (
     *("Status", "Seniority", "Home", "Time", "Age", "Marital", "Records", "Job"),
@@ -251,6 +253,15 @@ def chunks(rows: int, seed: int) -> Iterator[NDArray[np.int64]]:
         yield Draw(recipe, np.random.default_rng([seed, number]), CHUNK).columns()[: rows - start]
 
 
+def in_words(chunk: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
+    """Rows of an array (n, 14) as the contract has them: categories as words, missing as None, no outcome."""
+    columns = []
+    for name, codes in zip(HEADER[1:], chunk.T[1:].tolist(), strict=True):
+        words = {int(code): word for code, word in CODES.get(name.lower(), {}).items()} | {MISSING: None}
+        columns.append([words.get(code, code) for code in codes])
+    return zip(*columns, strict=True)
+
+
 @click.command()
 @click.option(
     "--rows", default=4455, show_default=True, type=click.IntRange(min=0), help="How many applications to write."
@@ -261,7 +272,8 @@ def chunks(rows: int, seed: int) -> Iterator[NDArray[np.int64]]:
 @click.option(
     "-o", "--output", default="-", type=click.Path(dir_okay=False, allow_dash=True), help="CSV file, or - for stdout."
 )
-def main(rows: int, seed: int, output: str) -> None:
+@click.option("--words", is_flag=True, help="As the service takes them: in words, without outcomes; to be scored.")
+def main(rows: int, seed: int, output: str, words: bool) -> None:
     """Write synthetic credit applications as CSV, coded as the public data set is."""
     try:
         opened = click.open_file(output, "w", encoding="utf-8", lazy=False)
@@ -269,10 +281,10 @@ def main(rows: int, seed: int, output: str) -> None:
         raise click.ClickException(f"{output} can't be written: {error.strerror}") from None
     with opened as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
+        writer.writerow([name.lower() for name in HEADER[1:]] if words else HEADER)
         with click.progressbar(length=rows, label="Drawing", file=sys.stderr) as progress:
             for chunk in chunks(rows, seed):
-                writer.writerows(chunk.tolist())
+                writer.writerows(in_words(chunk) if words else chunk.tolist())
                 progress.update(len(chunk))
 
 

@@ -102,10 +102,11 @@ class CreditRiskService(bentoml.Service[T]):
         """The application of a worker: the drain, access, the fast path, then BentoML's own with one error body."""
         bentoml_app = super().to_asgi(is_main)
         report = report_of(self.settings.model)
+        page, figures = ((report / f"model-card.{kind}").read_bytes() for kind in ("html", "json"))
         bentoml_app.router.routes[:0] = [
             Route("/", lambda _: HTMLResponse(INDEX_PAGE)),
-            Route("/model-card", lambda _: HTMLResponse((report / "model-card.html").read_bytes())),
-            Route("/model-card.json", lambda _: Response((report / "model-card.json").read_bytes(), media_type=JSON)),
+            Route("/model-card", lambda _: HTMLResponse(page)),
+            Route("/model-card.json", lambda _: Response(figures, media_type=JSON)),
         ]
         app: ASGIApp = OneErrorBody(bentoml_app)
         if self.settings.fast_path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from pathlib import Path
@@ -122,3 +123,17 @@ def test_a_model_of_synthetic_rows_ranks_the_real_ones(real_file: Path, tmp_path
     expected = CHECK["tested_on_all_real_rows_10_seeds_optimistic"]
     assert np.mean(ours) == pytest.approx(expected["all_features_plus_2_ratios_d2_auc"], abs=0.004)
     assert np.mean(theirs) == pytest.approx(expected["course_auc"], abs=0.004)
+
+
+def test_in_words_they_are_what_the_service_takes(tmp_path: Path) -> None:
+    coded, words = tmp_path / "coded.csv", tmp_path / "words.csv"
+    for path, option in ((coded, []), (words, ["--words"])):
+        assert CliRunner().invoke(generate.main, ["--rows", "300", "--output", str(path), *option]).exit_code == 0
+    expected = [application.model_dump() for application in load_dataset(coded, "synthetic").applications]
+    with words.open() as file:
+        rows = list(csv.DictReader(file))
+    for row, application in zip(rows, expected, strict=True):
+        assert list(row) == list(application)
+        assert {name: value or "None" for name, value in row.items()} == {
+            name: str(int(value)) if isinstance(value, float) else str(value) for name, value in application.items()
+        }

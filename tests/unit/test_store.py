@@ -8,7 +8,15 @@ import pytest
 
 from credit_risk.contract.errors import ModelError
 from credit_risk.model.data import Dataset
-from credit_risk.model.store import BOOSTER_FILE, StoredModel, check_model, data_source_of, load_model, report_of
+from credit_risk.model.store import (
+    BOOSTER_FILE,
+    REPORT,
+    StoredModel,
+    check_model,
+    data_source_of,
+    load_model,
+    report_of,
+)
 
 
 def test_the_model_is_saved_as_the_tutorial_has_it(model: StoredModel) -> None:
