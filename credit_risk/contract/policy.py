@@ -104,6 +104,8 @@ class Policy(BaseModel):
     def decide(self, probability_of_default: float, application: CreditApplication) -> Outcome:
         """The outcome for an application with this (unrounded) probability of default."""
         by_score = self.status_of(probability_of_default)
+        if not self._enabled:
+            return _BY_SCORE[by_score]
         applying = [(code, outcome) for code, outcome, applies in self._enabled if applies(application)]
         if not applying:
             return _BY_SCORE[by_score]

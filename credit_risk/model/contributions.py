@@ -48,9 +48,13 @@ class ContributionTable:
         """Of each row of a matrix (n, features): (n, groups)."""
         found = np.empty((len(matrix), self._groups), dtype=np.float32)
         for start in range(0, len(matrix), CHUNK):
-            patterns = self._trees.patterns(matrix[start : start + CHUNK])
-            np.add.reduce(np.take(self._table, patterns, axis=0), axis=0, out=found[start : start + CHUNK])
+            found[start : start + CHUNK] = self.of_patterns(self._trees.patterns(matrix[start : start + CHUNK]))
         return found
+
+    def of_patterns(self, patterns: NDArray[np.intp]) -> Contributions:
+        """Of rows with these patterns (trees, n): (n, groups)."""
+        added: Contributions = np.add.reduce(np.take(self._table, patterns, axis=0), axis=0)
+        return added
 
 
 def _shapley_values(trees: TreeTable) -> NDArray[np.float64]:

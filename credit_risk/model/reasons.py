@@ -77,9 +77,16 @@ class Explainer:
         np.add.at(found, self._group_of, by_column.T)
         return found.T
 
-    def reasons(self, matrix: Matrix) -> list[Reasons]:
-        """The reasons against each row of a matrix (n, features): at most MAX_REASONS, and only what is against it."""
-        excess = self.contributions(matrix)[:, :NO_REASON] - self._reference
+    def reasons(self, matrix: Matrix, patterns: NDArray[np.intp] | None = None) -> list[Reasons]:
+        """The reasons against each row of a matrix (n, features): at most MAX_REASONS, and only what is against it.
+
+        `patterns`, (trees, n), spare finding them again where the margins were looked up by them.
+        """
+        if self._table is not None and patterns is not None:
+            contributions = self._table.of_patterns(patterns)
+        else:
+            contributions = self.contributions(matrix)
+        excess = contributions[:, :NO_REASON] - self._reference
         order = np.argsort(-excess, axis=1, kind="stable")[:, :MAX_REASONS]
         ranked = np.take_along_axis(excess, order, axis=1).tolist()
         verified = (matrix[:, self._income] > 0).tolist()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from credit_risk.model.features import Encoder, Matrix
-from credit_risk.model.trees import TreeTable
+from credit_risk.model.trees import CHUNK, TreeTable
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -32,6 +32,13 @@ class Scorer:
         if self.table is not None:
             return self.table.margins(matrix)
         return np.asarray(self._booster.inplace_predict(matrix, predict_type="margin"))
+
+    def score(self, matrix: Matrix) -> tuple[Margins, NDArray[np.intp] | None]:
+        """The margins, and the patterns (trees, n) by which a TreeTable looked them up, if one did, for the reasons."""
+        if self.table is None or len(matrix) > CHUNK:
+            return self.margins(matrix), None
+        patterns = self.table.patterns(matrix)
+        return self.table.margins_of(patterns), patterns
 
 
 def probability_of(margin: float) -> float:

@@ -72,10 +72,14 @@ class TreeTable:
             return np.concatenate(
                 [self.margins(matrix[start : start + CHUNK]) for start in range(0, len(matrix), CHUNK)]
             )
-        rows = len(matrix)
+        return self.margins_of(self.patterns(matrix))
+
+    def margins_of(self, patterns: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Log odds of rows with these patterns (trees, n), (n,)."""
+        rows = patterns.shape[1]
         if rows == 1:  # a sum over one column is pairwise in numpy, and no longer in the order of the trees
-            matrix = np.concatenate((matrix, matrix))
-        leaves = np.take(self.leaves, self.patterns(matrix))
+            patterns = np.concatenate((patterns, patterns), axis=1)
+        leaves = np.take(self.leaves, patterns)
         leaves[0] += self._base
         margins: NDArray[np.float32] = np.add.reduce(leaves, axis=0)
         return margins[:rows]

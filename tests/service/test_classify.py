@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.features import Matrix
-from credit_risk.model.scorer import Margins, Scorer
+from credit_risk.model.scorer import Scorer
 from credit_risk.model.store import StoredModel
 from credit_risk.serving.decider import Decider
 from tests.conftest import PROJECT
@@ -104,13 +104,13 @@ def test_a_batch_is_decided_in_order(client: TestClient) -> None:
 
 def test_equal_applications_are_scored_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
-    margins = Scorer.margins
+    score = Scorer.score
 
-    def counted(self: Scorer, matrix: Matrix) -> Margins:
+    def counted(self: Scorer, matrix: Matrix) -> object:
         rows.append(len(matrix))
-        return margins(self, matrix)
+        return score(self, matrix)
 
-    monkeypatch.setattr(Scorer, "margins", counted)
+    monkeypatch.setattr(Scorer, "score", counted)
     other = {**SAMPLE, "income": 250.0}
     decisions = client.post("/classify_batch", json=[SAMPLE, other, SAMPLE, SAMPLE]).json()
     assert rows == [2]

@@ -24,10 +24,10 @@ from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.contract.policy import Policy, load_policy
 from credit_risk.contract.record import DecisionRecord
+from credit_risk.log_reader import Entry
 from credit_risk.model.data import Dataset
 from credit_risk.model.store import StoredModel, load_model
 from credit_risk.model.training import train_booster
-from credit_risk.log_reader import Entry
 from credit_risk.replay import Replayer, replay
 from credit_risk.serving.decider import Decider, Origin
 from credit_risk.serving.decision_log import FileLog

@@ -18,7 +18,6 @@ from credit_risk.contract.policy import load_policy
 from credit_risk.model.data import Dataset
 from credit_risk.model.features import Matrix
 from credit_risk.model.reasons import Reasons
-from credit_risk.model.scorer import Margins
 from credit_risk.model.store import StoredModel
 from credit_risk.serving.decider import Decider, Origin
 from credit_risk.serving.decision_log import NoLog
@@ -203,13 +202,13 @@ def test_equal_ones_among_many_are_scored_once_across_the_pieces(
     decider: Watched, metrics: Metrics, model: StoredModel, synthetic: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[int] = []
-    margins = model.scorer.margins
+    score = model.scorer.score
 
-    def counted(matrix: Matrix) -> Margins:
+    def counted(matrix: Matrix) -> object:
         rows.append(len(matrix))
-        return margins(matrix)
+        return score(matrix)
 
-    monkeypatch.setattr(model.scorer, "margins", counted)
+    monkeypatch.setattr(model.scorer, "score", counted)
     applications = [*synthetic.applications[:3]] * 40
     runner = AdaptiveRunner(decider, Batching(), metrics)
     decisions = asyncio.run(runner.run_many(parts_of(applications, 50), ORIGIN))

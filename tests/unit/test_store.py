@@ -10,7 +10,6 @@ from credit_risk.contract.errors import ModelError
 from credit_risk.model.data import Dataset
 from credit_risk.model.store import (
     BOOSTER_FILE,
-    REPORT,
     StoredModel,
     check_model,
     data_source_of,
