@@ -46,6 +46,9 @@ def test_the_sentences_are_those_of_the_results() -> None:
     }
     assert f"{by_size[100] / by_size[1]:.1f}x at 64 connections: {by_size[1]:,.0f} requests/s" in README
     assert f"{by_size[100]:,.0f} with batches of up to 100" in README
+    both, reasons, neither = (row["requests_per_second"]["median"] for row in rows("accountable")[:3])
+    sentence = f"{both:,.0f} requests/s with both, {reasons:,.0f} without the log, {neither:,.0f} without either"
+    assert sentence in README
     for row in rows("large-batches")[:2]:
         rate = row["applications_per_second"]
         assert f"{rate['median']:,.0f} ({rate['least']:,.0f} to {rate['most']:,.0f})" in README
