@@ -123,6 +123,16 @@ def test_training_and_load_run(reader: Reader) -> None:
     assert " 0(0.00%)" in reader.run(load)
 
 
+def test_what_is_done_beside_the_service_runs(reader: Reader) -> None:
+    reader.run(COMMANDS[1])
+    [replay] = starting("python -m credit_risk replay")
+    assert "all identical" in reader.run(replay.replace("~/bentoml", str(reader.home)))
+    [check] = starting("python -m credit_risk policy check")
+    assert "approved" in reader.run(check).lower()
+    [score] = starting("python -m data.generate")
+    assert "10,000 applications decided" in reader.run(score)
+
+
 def test_building_and_serving_the_bento_run(reader: Reader) -> None:
     [build] = starting("bentoml build")
     assert "Successfully built" in reader.run(build)
@@ -137,6 +147,7 @@ def test_building_and_serving_the_bento_run(reader: Reader) -> None:
 
 def test_every_command_is_run_here_or_runs_this() -> None:
     run_here = {*starting("curl"), *starting("make train"), *starting("make load"), *starting("bentoml"), COMMANDS[0]}
+    run_here |= {*starting("python -m")}
     assert [command for command in COMMANDS if command not in run_here] == [
         "make image\n",  # by the container test
         "make bench\n",

@@ -1,0 +1,33 @@
+"""The image replays decisions that were recorded outside of it, and its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.container.conftest import Image, running
+from tests.corpus import GOOD
+from tests.e2e.conftest import serving
+from tests.e2e.test_serve import post
+
+INSIDE = ("--user", "root", "--workdir", "/home/bentoml/bento/src", "-e", "BENTOML_HOME=/home/bentoml/bento")
+
+
+@pytest.mark.parametrize("where", ["the source", "the image"])
+def test_what_was_decided_is_decided_again(image: Image, tmp_path: Path, where: str) -> None:
+    log = tmp_path / "decisions-1.ndjson"
+    if where == "the source":
+        with serving(CREDIT_RISK_DECISION_LOG=str(tmp_path / "log")) as server:
+            for body in GOOD.values():
+                assert post(server.url, body)[0] == 200
+        log.write_bytes(b"".join(path.read_bytes() for path in (tmp_path / "log").iterdir()))
+    else:
+        with running(image) as container:
+            for body in GOOD.values():
+                assert post(container.url, body)[0] == 200
+            lines = container.log().splitlines(keepends=True)
+        log.write_text("".join(line for line in lines if line.startswith('{"schema"')))
+    options = (*INSIDE, "-v", f"{tmp_path}:/decisions:ro")
+    shown = image.run("-m", "credit_risk", "replay", "/decisions", entrypoint="python", options=options)
+    assert f"{len(GOOD)} decisions, all identical" in shown
