@@ -1,18 +1,20 @@
 # Every target sets up what it needs. `make help` lists them.
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13,$(shell $(p) -m venv --help >/dev/null 2>&1 && echo $(p))))
 VENV ?= .venv
 PORT ?= 3000
 DATA ?= data/applications.csv
 ARGS ?=
 TAG ?= credit_risk_classifier:latest
 TO ?= ./
-LOCK_OPTIONS := --quiet --upgrade --python-version 3.11 --no-emit-package nvidia-nccl-cu12 --custom-compile-command "make lock"
+LOCK_OPTIONS := --quiet --upgrade --no-emit-package nvidia-nccl-cu12 --custom-compile-command "make lock"
 UV_VERSION := 0.13.8
 
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
-.PHONY: help install serve train data test check bench lock load bento image container-test deploy-test export import rollback
+.PHONY: help install serve train data test check docs bench lock lock-check load bento image container-test deploy-test \
+  export import rollback
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -20,27 +22,32 @@ help:  ## Show the targets
 install: $(VENV)/installed  ## Set up the virtual environment from requirements.txt
 
 $(VENV)/uv:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; install it, or name another 3.11: make PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@test -n "$(PYTHON)" || { echo "Install Python 3.11, 3.12 or 3.13 with venv (on Debian: apt install python3-venv)," \
+	  "or name one: make PYTHON=..."; exit 1; }
+	@echo "Making a virtual environment in $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
 # --no-deps: the lock names every package, and leaves out the 469 MB GPU library that xgboost asks for.
 $(VENV)/installed: requirements.txt | $(VENV)/uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r requirements.txt
+	@echo "Installing the packages of $<"
+	@$(INSTALL) $<
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r requirements-dev.txt
-	@touch $@
-
-$(VENV)/installed-bench: requirements-bench.txt $(VENV)/installed
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r requirements-bench.txt
+$(VENV)/installed-%: requirements-%.txt $(VENV)/installed
+	@echo "Installing the packages of $<"
+	@$(INSTALL) $<
 	@touch $@
 
 serve: install  ## Train a model if there is none, and serve it on PORT (3000)
-	@$(BIN)/bentoml models get credit_risk_model:latest >/dev/null 2>&1 || $(MAKE) --no-print-directory train
+	@$(MAKE) --no-print-directory model
 	$(BIN)/bentoml serve --production --port $(PORT)
+
+.PHONY: model
+model: install
+	@$(BIN)/bentoml models get credit_risk_model:latest >/dev/null 2>&1 || { \
+	  echo "There is no model yet: training one on $(DATA)"; $(MAKE) --no-print-directory train; }
 
 train: install  ## Train on DATA (data/applications.csv) and save the model; ARGS="..." for more, see train.py --help
 	$(BIN)/python train.py --data $(DATA) $(ARGS)
@@ -49,15 +56,19 @@ data: install  ## Download the public data set into data/CreditScoring.csv
 	$(BIN)/python -m data.download
 
 test: $(VENV)/installed-dev  ## Run the tests and print the coverage
-	$(BIN)/python -m pytest --cov=credit_risk --cov-report=term-missing:skip-covered $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov=credit_risk --cov-report=term-missing:skip-covered $(ARGS)
 
-check: $(VENV)/installed-dev $(VENV)/installed-bench  ## Lint, format and types
+check: $(VENV)/installed-dev $(VENV)/installed-bench  ## Check style, types, and that the docs are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/cog --check -I . README.md docs/*.md
+
+docs: $(VENV)/installed-dev  ## Bring the tables and the diagram in README.md and docs/ up to date
+	$(BIN)/cog -r -I . README.md docs/*.md
 
 bento: install  ## Build the bento: the code, the model, the policy, the configuration
-	@$(BIN)/bentoml models get credit_risk_model:latest >/dev/null 2>&1 || $(MAKE) --no-print-directory train
+	@$(MAKE) --no-print-directory model
 	$(BIN)/bentoml build
 
 image: bento  ## Build the bento and make its container image with docker or podman; ARGS="--help" for more
@@ -85,8 +96,17 @@ load: install  ## Open locust's web UI on port 8089 against the service on PORT
 bench: $(VENV)/installed-bench  ## Measure this service and its peers on this machine; needs wrk; about 20 minutes
 	$(BIN)/python -m bench $(ARGS)
 
-lock: $(VENV)/uv  ## Resolve the requirements files anew
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) pyproject.toml --output-file requirements.txt
+lock: $(VENV)/uv  ## Resolve the requirements files anew, for Python 3.11 to 3.13 on Linux and macOS
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 pyproject.toml --output-file requirements.txt
 	for extra in deploy dev bench; do \
-	  $(BIN)/uv pip compile $(LOCK_OPTIONS) --extra $$extra --constraint requirements.txt pyproject.toml --output-file requirements-$$extra.txt; done
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) --constraint requirements.txt deploy/requirements.in --output-file deploy/requirements.txt
+	  $(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 --extra $$extra --constraint requirements.txt \
+	    pyproject.toml --output-file requirements-$$extra.txt; done
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --python-version 3.11 --python-platform linux --constraint requirements.txt \
+	  deploy/requirements.in --output-file deploy/requirements.txt
+
+lock-check: $(VENV)/uv  ## See whether every locked package has a wheel for every supported Python and platform
+	@for version in 3.11 3.12 3.13; do \
+	  for platform in x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-apple-darwin aarch64-apple-darwin; do \
+	    $(BIN)/uv pip install --quiet --dry-run --no-deps --only-binary :all: --target $(VENV)/lock-check \
+	      --python-version $$version --python-platform $$platform -r requirements.txt || exit 1; \
+	    echo "Python $$version on $$platform: every package has a wheel"; done; done

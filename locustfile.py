@@ -8,7 +8,7 @@ from pathlib import Path
 from locust import HttpUser, between, task
 
 from credit_risk.contract.application import EXAMPLE
-from credit_risk.model.data import load_dataset
+from credit_risk.training.data import load_dataset
 
 SAMPLE = EXAMPLE.model_dump()
 APPLICATIONS = [

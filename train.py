@@ -1,28 +1,29 @@
-"""Train the credit-risk model: data in, figures out, model into the BentoML model store."""
+"""Train the credit-risk model, and save it into the BentoML model store if it is good enough."""
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from credit_risk.commands.options import Share, lgd_option, margin_option
 from credit_risk.contract.errors import CreditRiskError, DataError, ReleaseError
 from credit_risk.contract.policy import load_policy
-from credit_risk.model import store
-from credit_risk.model.data import PUBLIC_FILE, DataSource, load_dataset
-from credit_risk.model.evaluation import FOLDS, REPEATS
+from credit_risk.model import MODEL_NAME
 from credit_risk.model.features import Encoder
-from credit_risk.model.figures import Economics
-from credit_risk.model.report import ModelCard
-from credit_risk.model.trained import TRAININGS, Trained, metadata_of, train
+from credit_risk.model.store import StoredModel, save_model, sha256_of
+from credit_risk.training.card import ModelCard
+from credit_risk.training.data import PUBLIC_FILE, Dataset, DataSource, load_dataset
+from credit_risk.training.evaluation import FOLDS, REPEATS
+from credit_risk.training.figures import Economics
+from credit_risk.training.pipeline import TRAININGS, Trained, metadata_of, train
 
-POLICY = Path(__file__).with_name("policy.yaml")  # whose cutoffs the model card shows
+POLICY = Path(__file__).with_name("policy.yaml")  # the model card shows its cutoffs
 BUNDLED = Path(__file__).with_name("data") / "applications.csv"
 LABELS = {
     "auc": "AUC",
@@ -36,41 +37,33 @@ LABELS = {
 LOWER_IS_BETTER = {"brier", "log_loss", "ece"}
 
 
-class Share(click.FloatRange):
-    """A number in a range, which NaN is not, though no comparison says so."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        return self.fail("it is not a number", param, ctx) if math.isnan(number) else number
-
-
 def figures_table(trained: Trained) -> Table:
-    """The figures of this model beside the tutorial's on the same folds, and those of the booster on the test split."""
+    """Tabulate the figures of this model, of the tutorial's on the same folds, and of the booster on the test split."""
     table = Table(title=f"{REPEATS} x {FOLDS} cross-validation, the same folds for both: mean ± standard deviation")
     for heading in ("", "this model", "tutorial", "gain", "test split"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    ours, theirs = trained.cross_validation, trained.tutorial
+    ours, tutorial = trained.cross_validation, trained.tutorial
     for name, label in LABELS.items():
-        mean, sd = getattr(ours.mean, name), getattr(ours.sd, name)
-        their_mean, their_sd = getattr(theirs.mean, name), getattr(theirs.sd, name)
-        cells = (
-            f"{mean:.4f} ± {sd:.4f}",
-            f"{their_mean:.4f} ± {their_sd:.4f}",
-            f"{_gain(name, mean, their_mean):+.4f}",
+        mean, tutorial_mean = getattr(ours.mean, name), getattr(tutorial.mean, name)
+        table.add_row(
+            label,
+            f"{mean:.4f} ± {getattr(ours.sd, name):.4f}",
+            f"{tutorial_mean:.4f} ± {getattr(tutorial.sd, name):.4f}",
+            f"{_gain(name, mean, tutorial_mean):+.4f}",
+            f"{getattr(trained.test, name):.4f}",
         )
-        table.add_row(label, *cells, f"{getattr(trained.test, name):.4f}")
     return table
 
 
-def _gain(name: str, ours: float, theirs: float) -> float:
-    """By how much our figure is better; positive is better whichever way the figure points."""
+def _gain(name: str, ours: float, tutorials: float) -> float:
+    """Tell by how much our figure is better. Positive is better, whichever way the figure points."""
     if name == "calibration_slope":
-        return abs(theirs - 1) - abs(ours - 1)
-    return theirs - ours if name in LOWER_IS_BETTER else ours - theirs
+        return abs(tutorials - 1) - abs(ours - 1)
+    return tutorials - ours if name in LOWER_IS_BETTER else ours - tutorials
 
 
 def check_release(trained: Trained, *, min_auc: float, max_ece: float) -> None:
-    """Raise ReleaseError, naming each figure that failed, where the cross-validated figures are not good enough."""
+    """Raise ReleaseError that names each cross-validated figure that is not good enough."""
     mean = trained.cross_validation.mean
     failed = []
     if not mean.auc >= min_auc:
@@ -86,30 +79,41 @@ def check_release(trained: Trained, *, min_auc: float, max_ece: float) -> None:
 @click.option(
     "--data-source",
     type=click.Choice(get_args(DataSource)),
-    help="Where the rows come from. Default: real, unless the file is the bundled synthetic one.",
+    show_default="real, unless the file is the bundled synthetic one",
+    help="Where the rows come from.",
 )
 @click.option(
     "--protected",
     default="exclude",
     type=click.Choice(["exclude", "include"]),
-    help="Age and marital status as features. Lending law restricts both: see the README.",
+    help="Whether age and marital status are features. Lending law restricts both: see docs/training.md.",
 )
-@click.option("--seed", default=1, type=click.IntRange(0, 2**31), help="Of the folds and the booster.")
-@click.option("--min-auc", default=0.80, type=Share(0, 1), help="Release gate: least cross-validated AUC.")
-@click.option("--max-ece", default=0.025, type=Share(0, 1), help="Release gate: most calibration error.")
-def main(data: Path, data_source: DataSource | None, protected: str, seed: int, min_auc: float, max_ece: float) -> None:
+@click.option("--seed", default=1, type=click.IntRange(0, 2**31), help="Seed of the folds and the booster.")
+@click.option("--min-auc", default=0.80, type=Share(0, 1), help="Release gate: lowest cross-validated AUC.")
+@click.option("--max-ece", default=0.025, type=Share(0, 1), help="Release gate: highest calibration error.")
+@margin_option
+@lgd_option
+def main(
+    data: Path,
+    data_source: DataSource | None,
+    protected: str,
+    seed: int,
+    min_auc: float,
+    max_ece: float,
+    margin: float,
+    lgd: float,
+) -> None:
     """Train the model, print how good it is, and save it into the BentoML model store as credit_risk_model.
 
-    A model that fails the release gate is not saved, and the exit status is 1.
+    A model that fails the release gate is not saved, and the exit status is 1. --margin and --lgd are for the profits
+    in the model card.
     """
-    console = Console()
+    console = Console(highlight=False)
     try:
         dataset = load_dataset(data, data_source)
-        console.print(
-            f"{len(dataset)} {dataset.source} applications, {dataset.default.mean():.2%} defaulted", highlight=False
-        )
+        console.print(f"{len(dataset)} {dataset.source} applications, {dataset.default.mean():.2%} defaulted")
         if data_source is None and dataset.source == "real" and dataset.sha256 != PUBLIC_FILE:
-            console.print("Counted as real: say --data-source synthetic if nobody made them", highlight=False)
+            console.print("Counted as real: say --data-source synthetic if nobody made them")
         with Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task(f"Cross-validating {REPEATS} x {FOLDS}", total=TRAININGS)
             trained = train(
@@ -117,32 +121,35 @@ def main(data: Path, data_source: DataSource | None, protected: str, seed: int, 
             )
         console.print(figures_table(trained))
         check_release(trained, min_auc=min_auc, max_ece=max_ece)
-        metadata = metadata_of(trained, dataset, protected=protected, seed=seed)
-        card = ModelCard.of(
-            metadata,
-            model=store.MODEL_NAME,
-            booster_sha256=store.sha256_of(trained.booster),
-            features=Encoder.of(trained.vectorizer).names,
-            policy=load_policy(POLICY),
-            test=trained.held_out,
-            out_of_fold=trained.out_of_fold,
-            contributions=trained.contributions,
-            economics=Economics(margin=0.10, loss_given_default=0.50),
-        )
-        tag = store.save_model(
-            trained.booster,
-            trained.vectorizer,
-            labels={"project": "credit-risk", "data_source": dataset.source, "protected": protected},
-            metadata=metadata,
-            report={"model-card.html": card.to_html(), "model-card.json": card.to_json()},
-        )
+        saved = save(trained, dataset, protected=protected, seed=seed, economics=Economics(margin, lgd))
+    except ReleaseError as error:
+        sys.exit(f"train.py: {error}")
     except CreditRiskError as error:
-        click.echo(f"train.py: {error}", err=True)
-        for problem in error.problems if isinstance(error, DataError) else []:
-            click.echo(f"  {problem}", err=True)
-        sys.exit(1)
-    console.print(
-        f"Saved {tag}; its model card: {store.report_of(tag) / 'model-card.html'}", highlight=False, soft_wrap=True
+        problems = error.problems if isinstance(error, DataError) else []
+        sys.exit("\n  ".join([f"train.py: {error}; nothing was saved", *problems]))
+    console.print(f"Saved {saved.tag}; its model card: {saved.report / 'model-card.html'}", soft_wrap=True)
+
+
+def save(trained: Trained, dataset: Dataset, *, protected: str, seed: int, economics: Economics) -> StoredModel:
+    """Save a model with its metadata and its card."""
+    metadata = metadata_of(trained, dataset, protected=protected, seed=seed)
+    card = ModelCard.of(
+        metadata,
+        model=MODEL_NAME,
+        booster_sha256=sha256_of(trained.booster),
+        features=Encoder.of(trained.vectorizer).names,
+        policy=load_policy(POLICY),
+        test=trained.held_out,
+        out_of_fold=trained.out_of_fold,
+        contributions=trained.contributions,
+        economics=economics,
+    )
+    return save_model(
+        trained.booster,
+        trained.vectorizer,
+        labels={"project": "credit-risk", "data_source": dataset.source, "protected": protected},
+        metadata=metadata,
+        report={"model-card.html": card.to_html(), "model-card.json": card.to_json()},
     )
 
 

@@ -23,7 +23,7 @@ from bench.experiments import recovered, spread, summary
 from bench.load import bodies, load
 from bench.open_loop import open_loop
 from bench.peer import PORT, TUTORIAL, URL
-from credit_risk.serving.image import BASE_IMAGE
+from credit_risk.serving.bento.image import BASE_IMAGE
 from credit_risk.serving.settings import PROJECT
 from deploy.container_tool import find_container_tool
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.peer import URL
-from credit_risk.model.data import load_dataset
 from credit_risk.serving.settings import PROJECT
+from credit_risk.training.data import load_dataset
 
 SCRIPT = Path(__file__).with_name("mixed.lua")
 APPLICATIONS = 400  # different ones, as real traffic is a mix

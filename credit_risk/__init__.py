@@ -1,3 +1,3 @@
-"""Credit decisions: from an application to APPROVED, MAYBE or DECLINED, and why."""
+"""Credit decisions: an application in; APPROVED, MAYBE or DECLINED out, with the reasons."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,5 +1,5 @@
-"""`python -m credit_risk`."""
+"""Run the command line: `python -m credit_risk`."""
 
-from credit_risk.cli import cli
+from credit_risk.commands.cli import cli
 
 cli(prog_name="python -m credit_risk")

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from credit_risk.model.data import PUBLIC_FILE
+from credit_risk.training.data import PUBLIC_FILE
 
 URL = "https://raw.githubusercontent.com/gastonstat/CreditScoring/master/CreditScoring.csv"
 TARGET = Path(__file__).with_name("CreditScoring.csv")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from credit_risk.model.data import CODES
+from credit_risk.training.data import CODES
 
 RECIPE = Path(__file__).with_name("synthetic_recipe.json")
 HEADER = (

@@ -22,7 +22,8 @@ import click
 from bentoml.exceptions import BentoMLException
 
 from credit_risk.contract.errors import ModelError
-from credit_risk.model.store import MODEL_NAME, check_model
+from credit_risk.model import MODEL_NAME
+from credit_risk.model.store import load_model
 from deploy.aws import Aws
 from deploy.errors import DeployError
 
@@ -71,7 +72,7 @@ def import_(source: str) -> None:
             raise DeployError(f"{source} can't be imported: {error}") from None
     if kind == "model" and item.tag.name == MODEL_NAME:
         try:
-            check_model(str(item.tag))
+            load_model(str(item.tag))
         except ModelError as error:
             bentoml.models.delete(item.tag)
             raise DeployError(f"{source} was not imported: {error}") from None

@@ -14,7 +14,7 @@ import click
 import psutil
 from bentoml.exceptions import NotFound
 
-from credit_risk.model.store import MODEL_NAME
+from credit_risk.model import MODEL_NAME
 from deploy.errors import DeployError
 
 BENTO_NAME = "credit_risk_classifier"

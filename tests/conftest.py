@@ -25,8 +25,8 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("tests")
 
-from credit_risk.model.data import KNOWN_FILES, Dataset, load_dataset  # noqa: E402
 from credit_risk.model.store import StoredModel, load_model  # noqa: E402
+from credit_risk.training.data import KNOWN_FILES, Dataset, load_dataset  # noqa: E402
 
 
 def train(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -57,7 +57,7 @@ def copy_project(folder: Path) -> None:
         shutil.copy(PROJECT / name, folder / name)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def trained() -> Iterator[str]:
     """What train.py printed when it filled the run's model store."""
     result = train()

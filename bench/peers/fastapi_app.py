@@ -8,8 +8,11 @@ from bench.peers.shared import POLICY, InProcess
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.contract.decision import Decision
-from credit_risk.serving.decider import Decider, Origin
-from credit_risk.serving.decision_log import NoLog
+from credit_risk.deciding.decided import Origin
+from credit_risk.deciding.decider import Decider
+from credit_risk.deciding.log import NoLog
+from credit_risk.deciding.rendering import Renderer
+from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 from credit_risk.serving.settings import PROJECT, Batching
@@ -17,7 +20,8 @@ from credit_risk.serving.settings import PROJECT, Batching
 ANYBODY = Origin("", None)
 model = InProcess.load()
 metrics = Metrics()
-decider = Decider(model.stored, POLICY, load_catalogue(PROJECT / "reasons.yaml"), NoLog(), metrics)
+decider = Decider(model.stored.encoder, InProcessScoring(model.stored), POLICY, NoLog(), metrics.spent)
+renderer = Renderer(model.stored, POLICY, load_catalogue(PROJECT / "reasons.yaml"), release="")
 runner = AdaptiveRunner(decider, Batching(), metrics)
 app, batched = FastAPI(), FastAPI()
 
@@ -35,4 +39,5 @@ def classify_batch(applications: list[CreditApplication]) -> list[Decision]:
 
 @batched.post("/classify")
 async def classify_batched(application: CreditApplication) -> Response:
-    return Response(await runner.run(application, ANYBODY), media_type="application/json")
+    decided = await runner.run(application, ANYBODY)
+    return Response(renderer.answer(decided), media_type="application/json")

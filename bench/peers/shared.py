@@ -10,9 +10,10 @@ import bentoml
 import xgboost as xgb
 from uuid_utils import uuid7
 
-from credit_risk.contract.application import CreditApplication, warnings_of
+from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.decision import Decision, score_of
 from credit_risk.contract.policy import load_policy
+from credit_risk.contract.warning import warnings_of
 from credit_risk.model.scorer import probability_of
 from credit_risk.model.store import StoredModel, load_model
 from credit_risk.serving.settings import PROJECT
@@ -37,7 +38,7 @@ class InProcess:
 
     def decide(self, applications: Sequence[CreditApplication]) -> list[Decision]:
         """The same answers as this service gives."""
-        encoder = self.stored.scorer.encoder
+        encoder = self.stored.encoder
         matrix = encoder.matrix([encoder.encode(application) for application in applications])
         margins = self.booster.inplace_predict(matrix, predict_type="margin").tolist()
         return [self._decision(*pair) for pair in zip(applications, margins, strict=True)]

@@ -1,1 +1,1 @@
-"""What comes in and what goes out: the ground floor, which imports nothing of the project above it."""
+"""What comes in and what goes out. This is the ground floor: it imports nothing of the project above it."""

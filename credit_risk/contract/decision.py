@@ -1,15 +1,16 @@
-"""What the service answers: a status, the probability behind it, and what it was made with."""
+"""What the service answers: a status, the probability behind it, the reasons, and what decided."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from credit_risk.contract.application import ApplicationWarning
+from credit_risk.contract.warning import ApplicationWarning
 
 Status = Literal["APPROVED", "MAYBE", "DECLINED"]
+STATUSES: tuple[Status, ...] = get_args(Status)  # each is more careful than the one before
 
 POINTS_TO_DOUBLE_ODDS = 20
 BASE_POINTS = 600
@@ -19,16 +20,17 @@ _OFFSET = BASE_POINTS - _FACTOR * math.log(BASE_ODDS)
 
 
 def score_of(margin: float) -> int:
-    """Scorecard points from the model's margin, the log odds of default.
+    """Convert a margin (log odds of default) into scorecard points.
 
-    600 points are odds of 50 good to 1 bad, and every 20 points double them (the usual scorecard scaling;
-    Siddiqi, Credit Risk Scorecards, 2006, chapter 6): 0.3 is 512 points, 0.5 is 487.
+    600 points are odds of 50 good to 1 bad, and 20 more points double the odds. This is the usual scaling of
+    scorecards (Siddiqi, Credit Risk Scorecards, 2006, chapter 6). A probability of default of 0.3 is 512 points, and
+    0.5 is 487.
     """
     return round(_OFFSET - _FACTOR * margin)
 
 
 class Reason(BaseModel):
-    """A principal reason for not approving."""
+    """A principal reason why an application was not approved."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,12 +47,17 @@ class Decision(BaseModel):
     probability_of_default: Annotated[
         float,
         Field(
-            ge=0, le=1, description="Rounded to 4 places; the status was decided before rounding.", examples=[0.6312]
+            ge=0,
+            le=1,
+            description="Rounded to 4 places. The status was decided on the unrounded probability.",
+            examples=[0.6312],
         ),
     ]
-    score: Annotated[int, Field(description="Points: 600 at odds of 50 to 1, 20 more double the odds.", examples=[472])]
+    score: Annotated[
+        int, Field(description="Points: 600 at odds of 50 to 1; 20 more points double the odds.", examples=[472])
+    ]
     reasons: Annotated[
-        list[Reason], Field(description="Why it is not APPROVED: up to four, the strongest first; else none.")
+        list[Reason], Field(description="Up to four reasons for MAYBE or DECLINED, the strongest first.")
     ]
     warnings: Annotated[list[ApplicationWarning], Field(description="What is odd about the application.")]
     decision_id: Annotated[

@@ -1,24 +1,27 @@
-"""Every error the project raises on purpose, and the one body in which the service reports it.
+"""Every error that the project raises on purpose, and the one body in which the service reports it.
 
 CreditRiskError
-├── StartupError            the process refuses to start; the message names the setting and the fix
+├── StartupError             the process refuses to start; the message names the setting and the fix
 │   ├── SettingError
 │   ├── PolicyError
 │   ├── CatalogueError
-│   └── ModelError
-├── DataError               a table that can't be used; names each line and column
-├── ReleaseError            a trained model that failed its release gate
-└── RequestError            answered to the caller, with an HTTP status
-    ├── InvalidRequestError  400
-    ├── UnauthorizedError    401
-    ├── TimedOutError        408
-    ├── TooLargeError        413
-    └── UnavailableError     503, with Retry-After
+│   ├── ModelError
+│   └── DependencyError
+├── DataError                a file that can't be used; `problems` lists lines and columns
+├── ReleaseError             a trained model that failed its release gate
+└── RequestError             answered to the caller with an HTTP status
+    ├── InvalidRequestError   400
+    ├── UnauthorizedError     401
+    ├── TimedOutError         408
+    ├── TooLargeError         413
+    ├── FailedError           500
+    └── UnavailableError      503, with Retry-After
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar, TypedDict
 
@@ -32,7 +35,7 @@ class Detail(TypedDict):
 
 
 class CreditRiskError(Exception):
-    """Base of all errors raised on purpose."""
+    """The base of all errors that are raised on purpose."""
 
 
 class StartupError(CreditRiskError):
@@ -48,15 +51,19 @@ class PolicyError(StartupError):
 
 
 class CatalogueError(StartupError):
-    """The catalogue of reasons can't be read or is not complete."""
+    """The catalogue of reasons can't be read or is incomplete."""
 
 
 class ModelError(StartupError):
-    """The model is not in the store, or is not one that this version can serve."""
+    """The model is not in the store, or this version can't serve it."""
+
+
+class DependencyError(StartupError):
+    """A library is not of the version that this project is built for."""
 
 
 class DataError(CreditRiskError):
-    """A table of applications has malformed rows; `problems` lists them in the order of the file."""
+    """A file can't be used. `problems` lists its malformed rows in the order of the file."""
 
     def __init__(self, summary: str, problems: list[str] | None = None) -> None:
         super().__init__(summary)
@@ -64,13 +71,14 @@ class DataError(CreditRiskError):
 
 
 class ReleaseError(CreditRiskError):
-    """A trained model is not good enough for the store; the message names each figure that failed."""
+    """A trained model is not good enough to be saved. The message names each figure that failed."""
 
 
 class RequestError(CreditRiskError):
-    """A request that is answered with an error. Never carries a value that the caller sent."""
+    """A request that is answered with an error. It never contains a value that the caller sent."""
 
     status: ClassVar[HTTPStatus]
+    headers: ClassVar[Mapping[str, str]] = {}  # sent with the answer
 
     def __init__(self, summary: str, detail: list[Detail] | None = None) -> None:
         super().__init__(summary)
@@ -82,7 +90,7 @@ class RequestError(CreditRiskError):
 
 
 class InvalidRequestError(RequestError):
-    """The body is not what the contract asks for."""
+    """The body is not what the contract asks for; nothing was scored."""
 
     status = HTTPStatus.BAD_REQUEST
 
@@ -91,13 +99,14 @@ class UnauthorizedError(RequestError):
     """The request has no valid API key."""
 
     status = HTTPStatus.UNAUTHORIZED
+    headers: ClassVar[Mapping[str, str]] = {"www-authenticate": "Bearer"}
 
     def __init__(self) -> None:
         super().__init__("Send a valid API key as a bearer token")
 
 
 class TimedOutError(RequestError):
-    """The end of the body did not come in time."""
+    """The body did not end in time."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
 
@@ -106,7 +115,7 @@ class TimedOutError(RequestError):
 
 
 class TooLargeError(RequestError):
-    """The body is larger than a request may be."""
+    """The body is too large."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -114,12 +123,27 @@ class TooLargeError(RequestError):
         super().__init__(f"Send at most {limit} bytes in a request")
 
 
+class FailedError(RequestError):
+    """The service failed; the request was not decided."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self) -> None:
+        super().__init__("The service failed; the request was not decided")
+
+
 class UnavailableError(RequestError):
-    """The service can't decide now; the caller should try again."""
+    """The service can't decide now; try again after Retry-After seconds."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    headers: ClassVar[Mapping[str, str]] = {"retry-after": "1"}  # seconds; an overload of the queue is over sooner
+
+
+QUEUE_FULL = "The service is overloaded: its queue is full"
+WAITED_TOO_LONG = "The service is overloaded: the request waited too long"
+NOT_RECORDED = "The decision can't be recorded, so it was not made"
 
 
 def error_body(summary: str, detail: list[Detail] | None = None) -> bytes:
-    """The one body of every error answer: `{"error": "...", "detail": [...]}`."""
+    """Make the one body of every error answer: `{"error": "...", "detail": [...]}`."""
     return json.dumps({"error": summary, "detail": detail or []}, separators=(",", ":")).encode()

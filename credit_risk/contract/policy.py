@@ -1,4 +1,4 @@
-"""From a probability of default to a status: cutoffs and rules that change without retraining."""
+"""The policy: cutoffs and rules that turn a probability of default into a status. It changes without retraining."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from credit_risk.contract.application import CreditApplication
-from credit_risk.contract.decision import Status
+from credit_risk.contract.decision import STATUSES, Status
 from credit_risk.contract.errors import PolicyError
 from credit_risk.contract.yaml_file import load_yaml
 
@@ -20,7 +20,7 @@ Adverse = Literal["MAYBE", "DECLINED"]
 
 
 class Cutoffs(BaseModel):
-    """Probabilities of default, compared with the unrounded one: a probability equal to a cutoff is not above it."""
+    """Probabilities of default, compared with the unrounded one. A probability equal to a cutoff is not above it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -35,7 +35,7 @@ class Cutoffs(BaseModel):
 
 
 class Rule(BaseModel):
-    """A rule on top of the cutoffs: what a decision becomes at the least where it applies."""
+    """A rule on top of the cutoffs. Where it applies, the decision is at least as careful as `outcome`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -44,13 +44,13 @@ class Rule(BaseModel):
 
 
 class LimitRule(Rule):
-    """A rule on an amount."""
+    """A rule that applies above an amount."""
 
     limit: Annotated[float, Field(gt=0)]
 
 
 class Rules(BaseModel):
-    """The rules by name; each can only make a decision more careful."""
+    """All rules, by name. A rule can only make a decision more careful."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -60,16 +60,15 @@ class Rules(BaseModel):
 
 
 class Outcome(NamedTuple):
-    """What a policy decides."""
+    """What a policy decides about one application."""
 
     status: Status
-    by_score: Status  # what the probability alone would be
+    by_score: Status  # what the probability alone would give
     rules: tuple[str, ...]  # codes of the rules that ask for this status
 
 
 Check = Callable[[CreditApplication], bool]
-_CAREFUL: dict[Status, int] = {"APPROVED": 0, "MAYBE": 1, "DECLINED": 2}
-_BY_SCORE: dict[Status, Outcome] = {status: Outcome(status, status, ()) for status in _CAREFUL}
+_BY_SCORE: dict[Status, Outcome] = {status: Outcome(status, status, ()) for status in STATUSES}
 
 
 class Policy(BaseModel):
@@ -82,7 +81,7 @@ class Policy(BaseModel):
 
     @property
     def version(self) -> str:
-        """The start of the content's sha256: comments and layout don't change it, cutoffs and rules do."""
+        """The start of the content's sha256. Cutoffs and rules change it; comments and layout do not."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
     @cached_property
@@ -96,26 +95,23 @@ class Policy(BaseModel):
         return [(code, rule.outcome, applies) for code, rule, applies in rules if rule.enabled]
 
     def status_of(self, probability_of_default: float) -> Status:
-        """The status by the cutoffs alone, of an unrounded probability."""
+        """Give the status that the cutoffs alone demand for an unrounded probability."""
         if probability_of_default > self.cutoffs.decline_above:
             return "DECLINED"
         return "MAYBE" if probability_of_default > self.cutoffs.review_above else "APPROVED"
 
     def decide(self, probability_of_default: float, application: CreditApplication) -> Outcome:
-        """The outcome for an application with this (unrounded) probability of default."""
+        """Decide an application with this unrounded probability of default."""
         by_score = self.status_of(probability_of_default)
         if not self._enabled:
             return _BY_SCORE[by_score]
         applying = [(code, outcome) for code, outcome, applies in self._enabled if applies(application)]
         if not applying:
             return _BY_SCORE[by_score]
-        status = max((by_score, *(outcome for _, outcome in applying)), key=_CAREFUL.__getitem__)
+        status = max((by_score, *(outcome for _, outcome in applying)), key=STATUSES.index)
         return Outcome(status, by_score, tuple(code for code, outcome in applying if outcome == status))
 
 
 def load_policy(path: Path) -> Policy:
-    """Read a policy file.
-
-    Raises PolicyError with one sentence that names the file and what is wrong with it.
-    """
+    """Read a policy file. Raises PolicyError with a sentence that names the file and what is wrong with it."""
     return load_yaml(path, Policy, lambda fault: PolicyError(f"policy {path} {fault}"))

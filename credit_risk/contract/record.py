@@ -1,6 +1,7 @@
-"""The record of a decision: everything that it takes to explain it, and to decide it again years later.
+"""The record of a decision: everything that is needed to explain it, and to make it again years later.
 
-One JSON object a line. `schema` changes when a field changes its meaning or goes; fields may be added without.
+A record is one JSON object on a line. `schema` changes when a field is removed or changes its meaning. New fields may
+appear without a change of `schema`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class RecordedReason(BaseModel):
-    """A reason's code, and what spoke against the applicant by it; a rule of the policy has no contribution."""
+    """A reason's code and how much it spoke against the applicant. A rule of the policy has no contribution."""
 
     model_config = ConfigDict(frozen=True)
 
     code: str
-    contribution: Annotated[float | None, Field(description="In log odds, above that of applicants who just passed.")]
+    contribution: Annotated[float | None, Field(description="In log odds, in excess of applicants who just passed.")]
 
 
 class DecisionRecord(BaseModel):
@@ -33,9 +34,9 @@ class DecisionRecord(BaseModel):
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     decision_id: Annotated[str, Field(description="As in the answer; sorts by time.")]
-    time: Annotated[datetime, Field(description="Of the decision, in UTC.")]
+    time: Annotated[datetime, Field(description="When it was decided, in UTC.")]
     application: CreditApplication
-    application_sha256: Annotated[Sha256, Field(description="Of the application as it stands here, byte by byte.")]
+    application_sha256: Annotated[Sha256, Field(description="Hash of the application, byte by byte as it stands here.")]
     features: Annotated[str, Field(description="The row that was scored: float32, little-endian, in hexadecimal.")]
     margin: Annotated[float, Field(description="Log odds of default.")]
     probability_of_default: Annotated[float, Field(description="Unrounded.")]
@@ -43,10 +44,10 @@ class DecisionRecord(BaseModel):
     status: Status
     reasons: list[RecordedReason]
     warnings: Annotated[list[str], Field(description="Codes.")]
-    model: Annotated[str, Field(description="Tag; its metadata name the features in the order of the row.")]
+    model: Annotated[str, Field(description="Tag. The model's metadata name the features in the order of the row.")]
     model_sha256: Sha256
     policy: str
     catalogue: str
-    service: Annotated[str, Field(description="Version of this project.")]
+    service: Annotated[str, Field(description="Version and commit of the code that decided.")]
     request_id: str
-    caller: Annotated[str | None, Field(description="Name of the caller's API key, if one is asked for.")]
+    caller: Annotated[str | None, Field(description="Name of the caller's API key, if keys are required.")]

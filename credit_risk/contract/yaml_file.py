@@ -1,4 +1,4 @@
-"""A settings file in YAML, as a checked object."""
+"""Read a YAML file as a validated object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class _OnceEach(yaml.SafeLoader):
-    """YAML in which no key comes twice; of two, the last would win in silence."""
+    """A loader that refuses duplicate keys. PyYAML itself would silently take the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -26,7 +26,7 @@ class _OnceEach(yaml.SafeLoader):
 
 
 def load_yaml(path: Path, model: type[T], error_of: Callable[[str], CreditRiskError]) -> T:
-    """Read a file as this model. Raises what `error_of` makes of a few words on what is wrong with it."""
+    """Read a file as this model. Raises the error that `error_of` makes of a short description of the fault."""
     try:
         return model.model_validate(yaml.load(path.read_text(encoding="utf-8"), _OnceEach))
     except OSError as error:

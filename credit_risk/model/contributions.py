@@ -1,10 +1,10 @@
 """Exact contributions of the features to a margin (SHAP values), tabulated for trees of depth 2.
 
-Contributions are Shapley values of the game in which a tree is played with some features known, and the rest averaged
-over the training rows that went each way (Lundberg et al., From local explanations to global understanding with
-explainable AI for trees, Nature Machine Intelligence 2 (2020), algorithm 2: what XGBoost's `pred_contribs` computes). A
-tree of depth 2 has at most three splits, so they depend on one of eight patterns of outcomes, and are a table as its
-leaves are: explaining a row is adding up a row of each table.
+Contributions are Shapley values of the game in which a tree knows some features and averages over the others, weighted
+by the training rows that went each way (Lundberg et al., From local explanations to global understanding with
+explainable AI for trees, Nature Machine Intelligence 2 (2020), algorithm 2; this is what XGBoost's `pred_contribs`
+computes). A tree of depth 2 has at most three splits, so its contributions depend on which of eight patterns a row
+makes, and can be tabulated like its leaves. To explain a row, one row of each table is added up.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Contributions = NDArray[np.float32]  # (n, groups), in log odds of default
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]  # values of the left and the right child
 Known = tuple[bool, ...]  # by split: whether its outcome is known
 PATTERNS = 8  # of outcomes of the splits: went left at the root, at its left child, at its right child
-# The splits of a tree by the feature that they share.
+# The ways in which the splits of a tree can share features.
 PARTITIONS = (((0,), (1,), (2,)), ((0, 1), (2,)), ((0, 2), (1,)), ((0,), (1, 2)), ((0, 1, 2),))
 
 
 class ContributionTable:
-    """Contributions of groups of features to the margins of a TreeTable."""
+    """Looks up how much groups of features contribute to the margins of a TreeTable."""
 
     def __init__(self, trees: TreeTable, group_of: Sequence[int], groups: int) -> None:
-        """`group_of`: the group of each feature, by column; the contributions of a group's features are added up."""
+        """`group_of` is the group of each feature, by column. The contributions of a group's features are added up."""
         self._trees = trees
         self._groups = groups
         by_split = _shapley_values(trees)  # (SPLITS, PATTERNS, trees)
@@ -45,20 +45,20 @@ class ContributionTable:
         self._table = table.reshape(-1, groups).astype(np.float32)
 
     def contributions(self, matrix: Matrix) -> Contributions:
-        """Of each row of a matrix (n, features): (n, groups)."""
+        """Give the contributions of each row of a matrix (n, features), as (n, groups)."""
         found = np.empty((len(matrix), self._groups), dtype=np.float32)
         for start in range(0, len(matrix), CHUNK):
             found[start : start + CHUNK] = self.of_patterns(self._trees.patterns(matrix[start : start + CHUNK]))
         return found
 
     def of_patterns(self, patterns: NDArray[np.intp]) -> Contributions:
-        """Of rows with these patterns (trees, n): (n, groups)."""
+        """Give the contributions of rows with these patterns (trees, n), as (n, groups)."""
         added: Contributions = np.add.reduce(np.take(self._table, patterns, axis=0), axis=0)
         return added
 
 
 def _shapley_values(trees: TreeTable) -> NDArray[np.float64]:
-    """For each split, pattern and tree, (SPLITS, PATTERNS, trees); splits on the same feature have it together."""
+    """Give the value of each split, pattern and tree, (SPLITS, PATTERNS, trees). Splits on one feature share it."""
     values = {known: _expected(trees, known) for known in _subsets_of_splits()}
     found = np.zeros((SPLITS, PATTERNS, trees.count))
     for partition in PARTITIONS:
@@ -75,7 +75,7 @@ def _shapley_values(trees: TreeTable) -> NDArray[np.float64]:
 
 
 def _expected(trees: TreeTable, known: Known) -> NDArray[np.float64]:
-    """The trees' values by pattern, (PATTERNS, trees), where only these outcomes are known."""
+    """Give the trees' values by pattern, (PATTERNS, trees), if only these outcomes are known."""
     leaves = trees.leaves.reshape(trees.count, PATTERNS).astype(np.float64)
     left_leaves, right_leaves = (leaves[:, 0b110], leaves[:, 0b100]), (leaves[:, 0b001], leaves[:, 0b000])
 
@@ -96,7 +96,7 @@ def _expected(trees: TreeTable, known: Known) -> NDArray[np.float64]:
 
 
 def _is_partition(features: NDArray[np.intp], partition: tuple[tuple[int, ...], ...]) -> NDArray[np.bool_]:
-    """Which trees, (trees,), have the same feature at exactly the splits that the partition puts together."""
+    """Tell which trees, (trees,), use one feature at exactly the splits that the partition puts together."""
     player_of = {split: player for player in partition for split in player}
     pairs = combinations(range(SPLITS), 2)
     same = [(features[:, a] == features[:, b]) == (player_of[a] == player_of[b]) for a, b in pairs]

@@ -1,4 +1,4 @@
-"""From rows to the log odds of default, and to probabilities."""
+"""The scorer: from encoded rows to the log odds of default, and to probabilities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from credit_risk.model.features import Encoder, Matrix
+from credit_risk.model.features import Matrix
 from credit_risk.model.trees import CHUNK, TreeTable
 
 if TYPE_CHECKING:
@@ -18,23 +18,22 @@ Margins = NDArray[np.float32]  # log odds of default, (n,)
 
 
 class Scorer:
-    """A booster with the encoder that its rows come from."""
+    """Scores rows with a booster, by looking its trees up where that is exact."""
 
-    def __init__(self, booster: xgb.Booster, encoder: Encoder) -> None:
-        self.encoder = encoder
+    def __init__(self, booster: xgb.Booster) -> None:
         self._booster = booster
         self.table = TreeTable.of(booster)
-        # One thread a worker: the cores are for other requests, and threads would fight over them.
+        # One thread for each worker: more would fight over the cores.
         booster.set_param({"nthread": 1})
 
     def margins(self, matrix: Matrix) -> Margins:
-        """Log odds of default of each row, (n,); of a row they are the same in any batch."""
+        """Give the log odds of default of each row, (n,). They do not depend on the other rows of the batch."""
         if self.table is not None:
             return self.table.margins(matrix)
         return np.asarray(self._booster.inplace_predict(matrix, predict_type="margin"))
 
     def score(self, matrix: Matrix) -> tuple[Margins, NDArray[np.intp] | None]:
-        """The margins, and the patterns (trees, n) by which a TreeTable looked them up, if one did, for the reasons."""
+        """Give the margins and, if a TreeTable looked them up, the patterns (trees, n) to find reasons by."""
         if self.table is None or len(matrix) > CHUNK:
             return self.margins(matrix), None
         patterns = self.table.patterns(matrix)
@@ -42,7 +41,7 @@ class Scorer:
 
 
 def probability_of(margin: float) -> float:
-    """The probability of default of log odds, unrounded.
+    """Convert log odds into a probability of default, unrounded.
 
     >>> probability_of(0.0)
     0.5

@@ -1,19 +1,22 @@
-"""Margins of boosted trees of depth 2, by looking them up: XGBoost's to the last bit, in a fraction of its time.
+"""Margins of boosted trees of depth 2, looked up in a table: XGBoost's to the last bit, in a fraction of its time.
 
-A tree of depth 2 has at most three splits, so it has at most eight patterns of outcomes, and a table of eight leaf
-values says all there is to it. Scoring a batch is then a few whole-array steps: compare every split of every tree, put
-three outcomes together as a number from 0 to 7, look up the leaves, and add them in the order of the trees, in float32,
-which is what XGBoost does. `Booster.inplace_predict` spends over 100 microseconds of a call on preparing it.
+A tree of depth 2 has at most three splits, so a row makes one of eight patterns of outcomes, and eight leaf values
+describe the whole tree. Scoring a batch is then a few whole-array steps: compare every split of every tree, combine the
+three outcomes into a number from 0 to 7, look up the leaves, and add them in the order of the trees, in float32, as
+XGBoost does. `Booster.inplace_predict` spends over 100 microseconds of each call on preparing it.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, Self
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from credit_risk.contract.errors import DependencyError
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -21,8 +24,9 @@ if TYPE_CHECKING:
     from credit_risk.model.features import Matrix
 
 SPLITS = 3  # of a tree: the root, its left and its right child
-CHUNK = 512  # rows at once: more would leave the processor's cache
-NO_SPLIT = (0, np.inf, True)  # feature, threshold, missing goes left: whatever its value, it goes left
+CHUNK = 512  # rows at once; more would not fit into the processor's cache
+Split = tuple[int, float, bool]  # feature, threshold, whether a missing value goes left
+NO_SPLIT: Split = (0, math.inf, True)  # every value goes left
 
 
 class TreeTable:
@@ -34,7 +38,7 @@ class TreeTable:
     def __init__(
         self, features: NDArray[np.intp], thresholds: NDArray[np.float32], leaves: NDArray[np.float32], base: np.float32
     ) -> None:
-        """`features`, `thresholds`: (SPLITS * trees); `leaves`: (trees * 8), by pattern; `base`: margin of no tree."""
+        """Takes (SPLITS * trees) `features` and `thresholds`, (trees * 8) `leaves`, and the margin of no tree."""
         self._features = features
         self._thresholds = thresholds[:, np.newaxis]
         self.leaves = leaves
@@ -44,30 +48,44 @@ class TreeTable:
 
     @classmethod
     def of(cls, booster: xgb.Booster) -> Self | None:
-        """The table of a booster, or None where it would not be exact, as for deeper trees and splits on categories.
+        """Read the table of a booster. Answers None if it would not be exact, as with deeper trees.
 
-        The booster is to be a loaded one: the base score of one just trained is rounded when it is saved.
+        The booster must be a loaded one, because saving rounds the base score. Raises DependencyError if this
+        version of XGBoost describes trees in another way.
         """
-        learner = json.loads(booster.save_raw("json"))["learner"]
+        model = json.loads(booster.save_raw("json"))
+        try:
+            return cls._read(model["learner"], booster)
+        except (KeyError, IndexError, TypeError) as error:
+            raise DependencyError(
+                f"XGBoost {version('xgboost')} does not describe its trees as XGBoost 3.2 does ({error!r}); "
+                "install the version in requirements.txt"
+            ) from error
+
+    @classmethod
+    def _read(cls, learner: dict[str, Any], booster: xgb.Booster) -> Self | None:
         count = int(learner["learner_model_param"]["num_feature"])
-        tables = [_tree(tree) for tree in learner["gradient_booster"]["model"]["trees"]]
-        if None in tables:
-            return None
-        splits = np.array([splits for splits, _, _ in tables], dtype=np.float64)  # (trees, SPLITS, 3)
+        trees: list[_Tree] = []
+        for described in learner["gradient_booster"]["model"]["trees"]:
+            tree = _read_tree(described)
+            if tree is None:
+                return None
+            trees.append(tree)
+        splits = np.array([tree.splits for tree in trees], dtype=np.float64)  # (trees, SPLITS, 3)
         feature, threshold, missing_left = splits.transpose(2, 1, 0).reshape(3, -1)
         # Each feature is laid out twice: as it is, where a missing value fails every comparison and goes right, and
-        # with minus infinity for missing, which goes left.
+        # with minus infinity for a missing value, which goes left.
         features = np.where(missing_left > 0, feature + count, feature).astype(np.intp)
-        leaves = np.array([leaves for _, leaves, _ in tables], dtype=np.float32)
+        leaves = np.array([tree.leaves for tree in trees], dtype=np.float32)
         table = cls(features, threshold.astype(np.float32), leaves.ravel(), _base_margin(learner))
         table.split_features = splits[:, :, 0].astype(np.intp)
-        table.shares = np.array([shares for _, _, shares in tables])
+        table.shares = np.array([tree.shares for tree in trees])
         probe = _probe(feature.astype(np.intp), threshold.astype(np.float32), count)
         exact = np.array_equal(table.margins(probe), booster.inplace_predict(probe, predict_type="margin"))
         return table if exact else None
 
     def margins(self, matrix: Matrix) -> NDArray[np.float32]:
-        """Log odds of each row of a matrix (n, features), (n,)."""
+        """Give the log odds of each row of a matrix (n, features), as (n,)."""
         if len(matrix) > CHUNK:
             return np.concatenate(
                 [self.margins(matrix[start : start + CHUNK]) for start in range(0, len(matrix), CHUNK)]
@@ -75,9 +93,9 @@ class TreeTable:
         return self.margins_of(self.patterns(matrix))
 
     def margins_of(self, patterns: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Log odds of rows with these patterns (trees, n), (n,)."""
+        """Give the log odds of rows with these patterns (trees, n), as (n,)."""
         rows = patterns.shape[1]
-        if rows == 1:  # a sum over one column is pairwise in numpy, and no longer in the order of the trees
+        if rows == 1:  # numpy adds a single column up pairwise, which is not the order of the trees
             patterns = np.concatenate((patterns, patterns), axis=1)
         leaves = np.take(self.leaves, patterns)
         leaves[0] += self._base
@@ -85,7 +103,7 @@ class TreeTable:
         return margins[:rows]
 
     def patterns(self, matrix: Matrix) -> NDArray[np.intp]:
-        """Which of the eight patterns of each tree a row makes, (trees, n), counted on from tree to tree."""
+        """Tell which of the eight patterns of each tree a row makes, as places in `leaves`, (trees, n)."""
         columns = np.ascontiguousarray(matrix.T)
         both = np.concatenate((columns, np.where(np.isnan(columns), -np.inf, columns)))
         left = (both[self._features] < self._thresholds).reshape(SPLITS, self.count, -1).view(np.uint8)
@@ -93,31 +111,38 @@ class TreeTable:
         return patterns
 
 
-def _tree(tree: dict[str, Any]) -> Any:
-    """Splits of a tree, (feature, threshold, missing goes left) each, its leaf for each pattern, and shares.
+class _Tree(NamedTuple):
+    """A tree of depth 2, padded to three splits and eight patterns."""
 
-    The shares are of the training rows that went left at each split. None where the tree is deeper.
-    """
+    splits: list[Split]  # of the root, its left and its right child
+    leaves: list[np.float32]  # by pattern
+    shares: list[float]  # of the training rows that reached a split, those that went left
+
+
+def _read_tree(tree: dict[str, Any]) -> _Tree | None:
+    """Read a tree from XGBoost's JSON. Answers None if it is deeper than 2 or splits on categories."""
     if tree["categories"]:
         return None
     left, right, cover = tree["left_children"], tree["right_children"], tree["sum_hessian"]
-    value = [np.float32(condition) for condition in tree["split_conditions"]]  # of a leaf: its weight
+    value = [np.float32(condition) for condition in tree["split_conditions"]]  # for a leaf, its weight
 
-    def split(node: int) -> tuple[float, float, bool]:
-        if left[node] < 0:
+    def is_leaf(node: int) -> bool:
+        return bool(left[node] < 0)
+
+    def split(node: int) -> Split:
+        if is_leaf(node):
             return NO_SPLIT
         return tree["split_indices"][node], float(value[node]), bool(tree["default_left"][node])
 
-    def share(node: int) -> float:
-        """Of the training rows that came to a node, those that went left; by hessian, as XGBoost weighs them."""
-        return 1.0 if left[node] < 0 else float(cover[left[node]]) / float(cover[node])
+    def share(node: int) -> float:  # by hessian, as XGBoost weighs rows
+        return 1.0 if is_leaf(node) else float(cover[left[node]]) / float(cover[node])
 
     def children(node: int) -> tuple[int, int]:
-        return (node, node) if left[node] < 0 else (left[node], right[node])
+        return (node, node) if is_leaf(node) else (left[node], right[node])
 
     below = children(0)
     leaves_below = [children(child) for child in below]
-    if any(left[leaf] >= 0 for pair in leaves_below for leaf in pair):
+    if not all(is_leaf(leaf) for pair in leaves_below for leaf in pair):
         return None
     leaf_of = [
         leaves_below[0 if root_left else 1][0 if (left_left if root_left else right_left) else 1]
@@ -126,17 +151,17 @@ def _tree(tree: dict[str, Any]) -> Any:
         for right_left in (False, True)
     ]
     nodes = (0, *below)
-    return [split(node) for node in nodes], [value[leaf] for leaf in leaf_of], [share(node) for node in nodes]
+    return _Tree([split(node) for node in nodes], [value[leaf] for leaf in leaf_of], [share(node) for node in nodes])
 
 
 def _base_margin(learner: dict[str, Any]) -> np.float32:
-    """The margin of no tree, in the steps and the precision in which XGBoost works it out when it loads a model."""
+    """Compute the margin of no tree in the steps and the precision that XGBoost uses when it loads a model."""
     probability = np.float32(json.loads(learner["learner_model_param"]["base_score"])[0])
     return np.float32(-math.log(np.float32(1) / probability - np.float32(1)))
 
 
 def _probe(feature: NDArray[np.intp], threshold: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Rows to compare with the booster: each feature at its thresholds, which are the hard cases, or missing."""
+    """Make rows to compare with the booster: each feature at its thresholds, the hard cases, or missing."""
     rng = np.random.default_rng(0)
     probe = np.full((1024, count), np.nan, dtype=np.float32)
     for column in range(count):

@@ -1,1 +1,1 @@
-"""Requests: the second floor, between HTTP and the model."""
+"""From HTTP requests to decisions and back."""

@@ -1,8 +1,8 @@
-"""The adaptive-batching runner: the seam between requests and the model.
+"""The adaptive-batching runner: it gathers applications into batches and hands the decisions back.
 
 Requests that were read in one turn of the event loop are decided together when the turn ends. Nothing waits for more to
-come, so a lone request is a batch of one and loses no time, and batches grow by themselves with the load: while one is
-being decided, the next one queues. What finds the queue full, or has waited longer than `max_latency_ms` when its turn
+come, so a lone request is a batch of one and loses no time, and batches grow with the load: while one is being decided,
+the next one queues. A request that finds the queue full, or has waited longer than `max_latency_ms` when its turn
 comes, is refused, early and with an answer.
 """
 
@@ -10,28 +10,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import NamedTuple
 
 from credit_risk.contract.application import CreditApplication
-from credit_risk.contract.errors import UnavailableError
-from credit_risk.model.reasons import Reasons
-from credit_risk.serving.decider import Decider, Origin
+from credit_risk.contract.errors import QUEUE_FULL, WAITED_TOO_LONG, UnavailableError
+from credit_risk.deciding.decided import Decided, Origin
+from credit_risk.deciding.decider import Decider, Outcomes
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.settings import Batching
 
+MAX_IN_FLIGHT = 8  # batches that may wait for another machine at the same time
 
-class Waiting(NamedTuple):
+
+class _Waiting(NamedTuple):
     """An application in the queue."""
 
     application: CreditApplication
     origin: Origin
-    answer: asyncio.Future[bytes]
+    decided: asyncio.Future[Decided]
     since: float  # perf_counter
 
 
 class AdaptiveRunner:
-    """Decides applications in the worker's own process, on its event loop. To be used on one loop only."""
+    """Decides applications in batches, on the event loop of the worker's process. To be used on one loop only."""
 
     def __init__(self, decider: Decider, batching: Batching, metrics: Metrics) -> None:
         self._decider = decider
@@ -39,77 +42,94 @@ class AdaptiveRunner:
         self._max_rows = batching.max_batch_size if batching.enabled else 1
         self._max_wait = batching.max_latency_ms / 1000
         self._max_queue = batching.max_queue_size
-        self._queue: deque[Waiting] = deque()
-        self._scheduled = False
+        self._queue: deque[_Waiting] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._task_is_due = False  # whether a task was made that has not begun
 
-    async def run(self, application: CreditApplication, origin: Origin) -> bytes:
-        """The decision of one application, as JSON.
+    async def run(self, application: CreditApplication, origin: Origin) -> Decided:
+        """Decide one application.
 
-        Raises UnavailableError where the service is overloaded, and what the decider raises for this application.
+        Raises UnavailableError if the service is overloaded, and whatever the decider found wrong.
         """
         if len(self._queue) >= self._max_queue:
             self._metrics.shed_full.inc()
-            raise UnavailableError("The service is overloaded: its queue is full")
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[bytes] = loop.create_future()
-        self._queue.append(Waiting(application, origin, answer, perf_counter()))
-        if not self._scheduled:
-            self._scheduled = True
-            loop.call_soon(self._run_batches)
-        return await answer
+            raise UnavailableError(QUEUE_FULL)
+        decided: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(application, origin, decided, perf_counter()))
+        self._start_task()
+        return await decided
 
-    async def run_many(self, parts: deque[list[CreditApplication]], origin: Origin) -> list[bytes]:
-        """The decisions of many applications, in order; equal ones are scored once. Uses up `parts`.
+    async def run_many(self, parts: deque[list[CreditApplication]], origin: Origin) -> AsyncIterator[list[Decided]]:
+        """Decide the applications of one request part by part, in order; equal ones are scored once. Empties `parts`.
 
-        Lets the loop turn after each part, so that single requests go on being answered. A thread would hold them up
-        more: it would make every turn of the loop wait for the interpreter's lock.
+        The event loop turns after each part, so that single requests are answered in between. A thread would delay
+        them more, because every turn of the loop would wait for the interpreter's lock.
         """
-        scored: dict[bytes, tuple[float, Reasons]] = {}
-        decisions: list[bytes] = []
+        decider = self._decider.scoring_once()
         while parts:
             part = parts.popleft()
-            decisions += self._decider.decide(part, [origin] * len(part), scored)
+            decisions = []
+            for outcome in await decider.decide(part, [origin] * len(part)):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                decisions.append(outcome)
+            self._metrics.decided(decisions)
+            yield decisions
             await asyncio.sleep(0)
-        return decisions
 
-    def _run_batches(self) -> None:
-        """All that queued in this turn of the loop, in batches.
+    def _start_task(self) -> None:
+        if self._queue and not self._task_is_due and len(self._tasks) < MAX_IN_FLIGHT:
+            self._task_is_due = True
+            self._tasks.add(asyncio.get_running_loop().create_task(self._decide_what_waits()))
 
-        Deciding a request costs less than reading one. Were the loop to turn between batches, it would read more than
-        it decides under overload, and spend itself on refusing the rest.
+    async def _decide_what_waits(self) -> None:
+        """Decide all that waits, in batches.
+
+        As long as nothing suspends, the event loop does not turn between batches: deciding a request costs less than
+        reading one, so under overload the loop would read more than it decides and spend its time on refusals.
         """
-        self._scheduled = False
-        self._metrics.queue_depth = max(self._metrics.queue_depth, len(self._queue))
-        while self._queue:
-            batch = self._next_batch(perf_counter())
-            if batch:
-                self._decide(batch)
+        self._task_is_due = False
+        self._metrics.queued(len(self._queue))
+        try:
+            while self._queue:
+                batch = self._next_batch(perf_counter())
+                if batch:
+                    self._start_task()  # for what is left, in case deciding this batch suspends
+                    await self._decide(batch)
+        finally:
+            self._tasks.discard(asyncio.current_task())
 
-    def _next_batch(self, now: float) -> list[Waiting]:
-        batch: list[Waiting] = []
+    def _next_batch(self, now: float) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        waited_in_all = 0.0
         while self._queue and len(batch) < self._max_rows:
             waiting = self._queue.popleft()
-            if waiting.answer.done():  # cancelled
+            if waiting.decided.done():  # the caller has gone
                 continue
-            if now - waiting.since > self._max_wait:
+            waited = now - waiting.since
+            if waited > self._max_wait:
                 self._metrics.shed_late.inc()
-                waiting.answer.set_exception(UnavailableError("The service is overloaded: the request waited too long"))
+                waiting.decided.set_exception(UnavailableError(WAITED_TOO_LONG))
                 continue
-            self._metrics.stage_seconds["queue"] += now - waiting.since
+            waited_in_all += waited
             batch.append(waiting)
+        self._metrics.spent("queue", waited_in_all)
         return batch
 
-    def _decide(self, batch: list[Waiting]) -> None:
+    async def _decide(self, batch: list[_Waiting]) -> None:
+        outcomes: Outcomes
         try:
-            decisions = self._decider.decide([w.application for w in batch], [w.origin for w in batch])
-        except Exception as error:
-            if len(batch) == 1 or isinstance(error, UnavailableError):
-                for waiting in batch:
-                    waiting.answer.set_exception(error)
-            else:  # one by one, so that only the one at fault fails
-                for waiting in batch:
-                    self._decide([waiting])
-            return
-        for waiting, decision in zip(batch, decisions, strict=True):
-            waiting.answer.set_result(decision)
-        self._metrics.batch_rows.append(len(batch))
+            outcomes = await self._decider.decide([w.application for w in batch], [w.origin for w in batch])
+        except Exception as error:  # nobody may wait for ever
+            outcomes = [error] * len(batch)
+        decisions = []
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            has_gone = waiting.decided.done()  # the caller, while the batch was under way
+            if isinstance(outcome, Decided):
+                decisions.append(outcome)
+                if not has_gone:
+                    waiting.decided.set_result(outcome)
+            elif not has_gone:
+                waiting.decided.set_exception(outcome)
+        self._metrics.decided(decisions)
+        self._metrics.batched(len(batch))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from credit_risk.model.store import StoredModel
-from credit_risk.serving.image import BASE_IMAGE
+from credit_risk.serving.bento.image import BASE_IMAGE
 from tests.conftest import PROJECT
 from tests.container.conftest import Image
 
@@ -56,11 +56,11 @@ def test_it_says_how_it_is_to_be_run(image: Image) -> None:
 
 MODEL_OF_THE_IMAGE = """
 import sys, hashlib, bentoml, xgboost, pathlib
-from credit_risk.model.data import load_dataset
+from credit_risk.training.data import load_dataset
 from credit_risk.model.store import load_model
 tag, applications = sys.argv[1:]
 model = load_model(tag)
-matrix = model.scorer.encoder.encode_columns(load_dataset(pathlib.Path(applications)).columns)
+matrix = model.encoder.encode_columns(load_dataset(pathlib.Path(applications)).columns)
 probabilities = bentoml.xgboost.load_model(tag).inplace_predict(matrix)
 print(xgboost.__version__, len(matrix))
 for array in (matrix, probabilities, model.scorer.margins(matrix)):

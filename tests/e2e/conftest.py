@@ -85,6 +85,11 @@ def _started(server: Server) -> int:
     return server.log.read_text().count("Service credit_risk_classifier initialized")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _trained(trained: str) -> None:
+    """Every server needs a model in the store."""
+
+
 @pytest.fixture(scope="session")
 def server(trained: str) -> Iterator[Server]:  # noqa: ARG001 - the store must be filled
     with serving("--production") as server:

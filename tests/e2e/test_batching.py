@@ -16,9 +16,9 @@ import httpx2
 import pytest
 
 from credit_risk.contract.application import CreditApplication
-from credit_risk.model.data import Dataset
 from credit_risk.model.store import StoredModel
 from credit_risk.serving.metrics import FLUSH_SECONDS
+from credit_risk.training.data import Dataset
 from tests.corpus import SAMPLE
 from tests.e2e.conftest import Server, serving, workers_of
 
@@ -62,7 +62,7 @@ def test_under_concurrent_load_everyone_gets_their_own_answer_and_batches_form(
 ) -> None:
     assert workers_of(server, 2) == 2
     applications = synthetic.applications[:WAVE]
-    encoder = model.scorer.encoder
+    encoder = model.encoder
     expected = model.scorer.margins(encoder.matrix([encoder.encode(application) for application in applications]))
     before = {name: all_of(server, name) for name in ("credit_risk_batch_rows_count", "credit_risk_batch_rows_sum")}
     for _ in range(5):

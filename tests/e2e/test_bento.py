@@ -52,7 +52,7 @@ def test_it_holds_what_serving_needs_and_nothing_else(bento: bentoml.Bento, clon
 
 
 def test_it_is_labelled_and_described(bento: bentoml.Bento) -> None:
-    assert bento.info.labels == {"project": "credit-risk"}
+    assert bento.info.labels == {"project": "credit-risk", "commit": "unknown"}  # its folder is no repository
     assert "Credit decisions over HTTP" in Path(bento.path_of("README.md")).read_text()
     described = yaml.safe_load(Path(bento.path_of("apis/openapi.yaml")).read_text())
     assert {"/classify", "/classify_batch"} <= set(described["paths"])

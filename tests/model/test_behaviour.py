@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from credit_risk.contract.application import CreditApplication, Marital
-from credit_risk.model.data import Dataset, load_dataset
 from credit_risk.model.scorer import Margins
 from credit_risk.model.store import StoredModel
-from tests.unit.test_features import APPLICATIONS
+from credit_risk.training.data import Dataset, load_dataset
+from tests.model.test_features import APPLICATIONS
 
 
 def margins(model: StoredModel, applications: list[CreditApplication]) -> Margins:
-    encoder = model.scorer.encoder
+    encoder = model.encoder
     return model.scorer.margins(encoder.matrix([encoder.encode(application) for application in applications]))
 
 
@@ -88,5 +88,5 @@ def test_a_clean_file_is_safe_and_a_bad_one_is_not(model: StoredModel, synthetic
 
 def test_the_bundled_model_ranks_the_real_applicants(model: StoredModel, real_file: Path) -> None:
     real = load_dataset(real_file)
-    margin = model.scorer.margins(model.scorer.encoder.encode_columns(real.columns))
+    margin = model.scorer.margins(model.encoder.encode_columns(real.columns))
     assert roc_auc_score(real.default, margin) >= 0.83

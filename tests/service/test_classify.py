@@ -11,13 +11,13 @@ from starlette.testclient import TestClient
 
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.policy import load_policy
+from credit_risk.deciding.decider import Decider
 from credit_risk.model.features import Matrix
 from credit_risk.model.scorer import Scorer
 from credit_risk.model.store import StoredModel
-from credit_risk.serving.decider import Decider
 from tests.conftest import PROJECT
 from tests.corpus import BAD, GOOD, SAMPLE, Bad
-from tests.unit.test_features import APPLICATIONS
+from tests.model.test_features import APPLICATIONS
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     decide = Decider.decide
 
-    def counted(self: Decider, applications: list[CreditApplication], *others: Any) -> object:
+    async def counted(self: Decider, applications: list[CreditApplication], *others: Any) -> object:
         sizes.append(len(applications))
-        return decide(self, applications, *others)
+        return await decide(self, applications, *others)
 
     monkeypatch.setattr(Decider, "decide", counted)
     return sizes
@@ -56,7 +56,7 @@ def test_the_answer_is_that_of_the_model_and_the_policy(
     client: TestClient, model: StoredModel, application: CreditApplication
 ) -> None:
     decision = client.post("/classify", content=application.model_dump_json()).json()
-    encoder = model.scorer.encoder
+    encoder = model.encoder
     matrix = encoder.matrix([encoder.encode(application)])
     [probability] = bentoml.xgboost.load_model(model.tag).inplace_predict(matrix)
     assert decision["probability_of_default"] == pytest.approx(probability, abs=6e-5)
@@ -134,7 +134,7 @@ def test_one_bad_application_refuses_the_batch(client: TestClient, scored: list[
 def test_a_failure_is_answered_without_its_message(
     client: TestClient, logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: Decider, applications: object, *__: object) -> None:
+    async def fail(_: Decider, applications: object, *__: object) -> None:
         raise RuntimeError(f"could not score {applications}")
 
     monkeypatch.setattr(Decider, "decide", fail)

@@ -9,8 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 
-from credit_risk.serving.classifier import Answer, Request
-from credit_risk.serving.fast_path import FastPath
+from credit_risk.serving.endpoints import Answer, Request
+from credit_risk.serving.http.fast_path import FastPath
+from credit_risk.serving.metrics import Metrics
 from tests.corpus import BAD, GOOD, SAMPLE
 
 SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -20,7 +21,7 @@ BODIES = GOOD | {name: bad.body for name, bad in BAD.items()}
 
 @pytest.fixture(autouse=True)
 def _same_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("credit_risk.serving.decider.uuid7", lambda: "the-same-each-time")
+    monkeypatch.setattr("credit_risk.deciding.decider.uuid7", lambda: "the-same-each-time")
 
 
 def went_the_long_way(headers: Any) -> bool:
@@ -79,10 +80,10 @@ def test_other_methods_fall_through(client: TestClient, method: str, status: int
 
 
 class Echo:
-    """Stands in for the classifier: answers with the body it was given."""
+    """Stands in for the endpoints: answers with the body it was given."""
 
     def __init__(self) -> None:
-        self.metrics = type("Metrics", (), {"stage_seconds": {"read": 0.0}})()
+        self.metrics = Metrics()
         self.seen: list[bytes] = []
 
     async def classify(self, request: Request) -> Answer:
@@ -91,8 +92,8 @@ class Echo:
 
 
 def through(messages: list[Message], path: str = "/classify") -> tuple[list[bytes], list[Message], list[str]]:
-    """What the classifier saw, what was sent, and which paths fell through."""
-    classifier, sent, fallen = Echo(), [], []
+    """What the endpoints saw, what was sent, and which paths fell through."""
+    endpoints, sent, fallen = Echo(), [], []
 
     async def behind(scope: Scope, *_: Any) -> None:
         fallen.append(scope["path"])
@@ -106,11 +107,11 @@ def through(messages: list[Message], path: str = "/classify") -> tuple[list[byte
         async def send(message: Message) -> None:
             sent.append(message)
 
-        app = FastPath(behind, lambda: classifier)  # type: ignore[arg-type, return-value]
+        app = FastPath(behind, lambda: endpoints)  # type: ignore[arg-type, return-value]
         await app({"type": "http", "method": "POST", "path": path, "headers": []}, receive, send)
 
     asyncio.run(run())
-    return classifier.seen, sent, fallen
+    return endpoints.seen, sent, fallen
 
 
 def test_a_body_in_chunks_is_put_together() -> None:

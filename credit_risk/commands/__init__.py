@@ -1,0 +1,1 @@
+"""The commands of `python -m credit_risk`, one module each."""

@@ -1,0 +1,33 @@
+"""A decision as it is made: everything that the answer, the record and the metrics need to know."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.decision import Status
+
+NamedReasons = tuple[tuple[str, float | None], ...]  # codes; a rule of the policy has no contribution
+
+
+class Origin(NamedTuple):
+    """Where a request came from."""
+
+    request_id: str
+    caller: str | None  # name of the API key
+
+
+class Decided(NamedTuple):
+    """One decision."""
+
+    decision_id: str
+    time: str  # ISO 8601, in UTC
+    application: CreditApplication
+    row: bytes  # float32, as it was scored
+    margin: float  # log odds of default
+    probability: float  # of default, unrounded
+    score: int  # points
+    status: Status
+    reasons: NamedReasons
+    warnings: list[str]  # codes
+    origin: Origin

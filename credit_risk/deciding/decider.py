@@ -1,0 +1,118 @@
+"""A batch's way from applications to decisions: encode, score, apply the policy, record.
+
+The stages are async, so that one of them may wait for another machine. In this process none of them suspends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+
+from uuid_utils import uuid7
+
+from credit_risk.contract.application import EXAMPLE, CreditApplication
+from credit_risk.contract.catalogue import MAX_REASONS
+from credit_risk.contract.decision import score_of
+from credit_risk.contract.errors import RequestError
+from credit_risk.contract.policy import Outcome, Policy
+from credit_risk.contract.warning import warnings_of
+from credit_risk.deciding.decided import Decided, NamedReasons, Origin
+from credit_risk.deciding.log import Log
+from credit_risk.deciding.scoring import Score, Scoring, ScoringOnce
+from credit_risk.model.explainer import Reasons
+from credit_risk.model.features import Encoder
+
+Outcomes = list[Decided | Exception]
+Observe = Callable[[str, float], None]  # takes the name of a stage and the seconds spent in it
+
+
+def observe_nothing(stage: str, seconds: float) -> None:
+    """Ignore how long the stages take."""
+
+
+class Decider:
+    """Decides applications with one model and one policy, and puts the decisions on record."""
+
+    def __init__(
+        self, encoder: Encoder, scoring: Scoring, policy: Policy, log: Log, observe: Observe = observe_nothing
+    ) -> None:
+        self._encoder = encoder
+        self._scoring = scoring
+        self._policy = policy
+        self._log = log
+        self._observe = observe
+
+    def scoring_once(self) -> Decider:
+        """Give a decider for one large request: it scores equal applications once and is otherwise the same."""
+        return Decider(self._encoder, ScoringOnce(self._scoring), self._policy, self._log, self._observe)
+
+    async def warm_up(self) -> None:
+        """Score and explain an example, so that the first caller need not wait for it. No decision is made."""
+        await self._scoring.score([self._encoder.encode(EXAMPLE)], review_above=0.0)
+
+    async def decide(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
+        """Decide applications, in order.
+
+        Every decision among the outcomes is on record. What could not be decided or recorded is an exception in its
+        place; one application at fault does not harm the others.
+        """
+        outcomes = await self._decide_each(applications, origins)
+        begun = perf_counter()
+        decisions = [outcome for outcome in outcomes if isinstance(outcome, Decided)]
+        try:
+            await self._log.append(decisions)
+        except RequestError as error:
+            return [error if isinstance(outcome, Decided) else outcome for outcome in outcomes]
+        self._observe("record", perf_counter() - begun)
+        return outcomes
+
+    async def _decide_each(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
+        try:
+            return await self._decide_together(applications, origins)
+        except RequestError as error:
+            return [error] * len(applications)
+        except Exception as error:
+            if len(applications) == 1:
+                return [error]
+            pairs = zip(applications, origins, strict=True)
+            return [(await self._decide_each([application], [origin]))[0] for application, origin in pairs]
+
+    async def _decide_together(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
+        begun = perf_counter()
+        rows = [self._encoder.encode(application) for application in applications]
+        scores = await self._scoring.score(rows, self._policy.cutoffs.review_above)
+        scored = perf_counter()
+        self._observe("predict", scored - begun)
+        time = datetime.now(UTC).isoformat()
+        outcomes: Outcomes = [
+            self._decision(time, application, origin, row, score) if isinstance(score, Score) else score
+            for application, origin, row, score in zip(applications, origins, rows, scores, strict=True)
+        ]
+        self._observe("encode", perf_counter() - scored)
+        return outcomes
+
+    def _decision(self, time: str, application: CreditApplication, origin: Origin, row: bytes, score: Score) -> Decided:
+        """Apply the policy to a scored application."""
+        margin, probability, reasons = score
+        outcome = self._policy.decide(probability, application)
+        return Decided(
+            str(uuid7()),
+            time,
+            application,
+            row,
+            margin,
+            probability,
+            score_of(margin),
+            outcome.status,
+            _named_reasons(outcome, reasons),
+            [warning.code for warning in warnings_of(application)],
+            origin,
+        )
+
+
+def _named_reasons(outcome: Outcome, reasons: Reasons) -> NamedReasons:
+    """Put the rules' reasons first, because rules decide whatever the score is; then those of the score."""
+    if not outcome.rules:
+        return reasons
+    return (*((code, None) for code in outcome.rules), *reasons)[:MAX_REASONS]

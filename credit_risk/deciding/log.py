@@ -1,0 +1,66 @@
+"""The seam between decisions and their record: a batch of decisions is on record before it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from credit_risk.deciding.decided import Decided
+from credit_risk.deciding.rendering import Renderer
+from credit_risk.record.writer import RecordWriter
+
+
+class Log(Protocol):
+    """Puts decisions on record."""
+
+    async def append(self, decisions: Sequence[Decided]) -> None:
+        """Put all of these decisions on record or none. Raises UnavailableError if that is impossible."""
+
+    def is_healthy(self) -> bool:
+        """Tell whether decisions can be put on record."""
+
+    def close(self) -> None:
+        """Finish what is under way."""
+
+
+class DecisionLog:
+    """Renders decisions as records and writes them."""
+
+    def __init__(self, renderer: Renderer, writer: RecordWriter) -> None:
+        self._render = renderer.record
+        self._writer = writer
+
+    async def append(self, decisions: Sequence[Decided]) -> None:
+        await self._writer.append([self._render(decided) for decided in decisions])
+
+    def is_healthy(self) -> bool:
+        return self._writer.is_healthy()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class NoLog:
+    """Keeps no record."""
+
+    async def append(self, decisions: Sequence[Decided]) -> None:
+        pass
+
+    def is_healthy(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+class FakeLog(NoLog):
+    """A log for tests. It keeps decisions in memory, or raises `error` if one is set."""
+
+    def __init__(self) -> None:
+        self.decisions: list[Decided] = []
+        self.error: Exception | None = None
+
+    async def append(self, decisions: Sequence[Decided]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.decisions += decisions

@@ -1,0 +1,1 @@
+"""Files of applications: read, decided as a table, and written."""

@@ -1,0 +1,49 @@
+"""Decide a chunk of a file, as columns for the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from credit_risk.contract.catalogue import Catalogue
+from credit_risk.contract.decision import STATUSES
+from credit_risk.contract.policy import Policy
+from credit_risk.deciding.columns import decide_columns
+from credit_risk.model.store import StoredModel
+from credit_risk.portfolio.readers import Chunk
+
+INPUT = "input_"  # put in front of an input column whose name an output column has
+
+
+def score_chunk(
+    chunk: Chunk, model: StoredModel, policy: Policy, catalogue: Catalogue, *, reasons: bool = True
+) -> dict[str, pa.Array]:
+    """Decide the n applications of a chunk. Gives (n,) for each output column, after the columns passed through."""
+    decided = decide_columns(chunk.columns, model, policy, reasons=reasons)
+    output = {
+        "row": pa.array(chunk.numbers),
+        "Status": pa.array(STATUSES).take(pa.array(decided.status)),
+        "probability_of_default": pa.array([round(probability, 4) for probability in decided.probability]),
+        "score": pa.array(decided.score),
+    }
+    if decided.reasons is not None:
+        output["reasons"] = _lists(decided.reasons, lambda codes: codes)
+        output["reason_texts"] = _lists(decided.reasons, lambda codes: [catalogue.reasons[code] for code in codes])
+    output["warnings"] = _lists(decided.warnings, lambda codes: codes)
+    for name, version in (("model", model.tag), ("policy", policy.version), ("catalogue", catalogue.version)):
+        output[name] = pa.repeat(version, len(chunk.numbers))
+    return {_input_name(name, output): cells for name, cells in chunk.passed.items()} | output
+
+
+def _input_name(name: str, output: dict[str, pa.Array]) -> str:
+    """Rename an input column if an output column has its name, or would have it without the prefix."""
+    return INPUT + name if name.split(INPUT)[-1] in output else name
+
+
+def _lists(keys: Sequence[Any], texts_of: Callable[[Any], Sequence[str]]) -> pa.Array:
+    """Make a list of texts for each key. Only few keys are different."""
+    place: dict[Any, int] = {}
+    places = [place.setdefault(key, len(place)) for key in keys]
+    return pa.array([texts_of(key) for key in place], pa.list_(pa.string())).take(pa.array(places, pa.int64()))

@@ -1,0 +1,49 @@
+"""Where records are written: a folder of files, or a stream that somebody else collects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from credit_risk.contract.errors import SettingError
+from credit_risk.record.files import Fsync, RecordFiles, probe_folder
+from credit_risk.record.stream import RecordStream
+
+OFF, STDOUT = "off", "stdout"
+Place = str | Literal["off", "stdout"]  # otherwise a folder
+
+
+class RecordWriter(Protocol):
+    """Writes records, each of which is one line."""
+
+    async def append(self, lines: Sequence[bytes]) -> None:
+        """Write all of these lines or none. Raises UnavailableError if that is impossible."""
+
+    def is_healthy(self) -> bool:
+        """Tell whether lines can be written."""
+
+    def close(self) -> None:
+        """Make durable what was written, as far as was asked for, and close the file."""
+
+
+def open_writer(place: Place, *, fsync: Fsync, rotate_bytes: int, keep_days: int | None) -> RecordWriter | None:
+    """Open the writer for a place: a folder, `stdout`, or `off`, which needs no writer. Nothing is written yet."""
+    if place == OFF:
+        return None
+    if place == STDOUT:
+        return RecordStream()
+    return RecordFiles(Path(place), fsync=fsync, rotate_bytes=rotate_bytes, keep_days=keep_days)
+
+
+def check_place(place: Place) -> None:
+    """Raise SettingError if records can't be written to this folder."""
+    if place in (OFF, STDOUT):
+        return
+    try:
+        probe_folder(Path(place))
+    except OSError as error:
+        raise SettingError(
+            f"decisions can't be recorded in {place}: {error.strerror}; "
+            "name another folder in CREDIT_RISK_DECISION_LOG, or stdout, or off"
+        ) from None

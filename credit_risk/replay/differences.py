@@ -1,0 +1,67 @@
+"""Decisions on record beside the same decisions made again: what differs where nothing may."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from credit_risk.contract.record import DecisionRecord, RecordedReason
+from credit_risk.record.reader import Entry
+
+SHOWN = 20  # differences that are kept to be shown; all are counted
+TOLERANCES = {"margin": 1e-6, "probability_of_default": 1e-6, "reasons": 1e-5} | dict.fromkeys(
+    ("score", "status", "warnings", "model", "model_sha256"), 0.0
+)
+
+
+class Differences:
+    """Counts all differences of a log, and keeps the first of them to be shown."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.shown: list[str] = []
+        # The ids of a long log would not fit into memory. SQLite moves them to a temporary file when they grow.
+        self._ids = sqlite3.connect("")
+        self._ids.executescript("PRAGMA journal_mode = OFF; CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def compare(self, entry: Entry, new: DecisionRecord, *, same_versions: bool) -> None:
+        """Compare a record with the same decision made again, and look for its id among those before."""
+        recorded = entry.record
+        found = list(differences(recorded, new, same_versions=same_versions))
+        if not self._ids.execute("INSERT OR IGNORE INTO ids VALUES (?)", (recorded.decision_id,)).rowcount:
+            found.append("decision_id is on record before")
+        self.count += len(found)
+        for difference in found[: SHOWN - len(self.shown)]:
+            self.shown.append(f"{entry.place}: decision {recorded.decision_id}: {difference}")
+
+
+def differences(recorded: DecisionRecord, new: DecisionRecord, *, same_versions: bool) -> Iterator[str]:
+    """Say what is wrong with a record. Figures are shown, but no field of the application.
+
+    If the decision was made again with another model or policy, only the application itself is compared.
+    """
+    if recorded.application_sha256 != new.application_sha256:
+        yield "application_sha256 is not that of the application"
+    if not same_versions:
+        return
+    if recorded.features != new.features:
+        yield "features are not those of the application"
+    for field, tolerance in TOLERANCES.items():
+        old_value, new_value = getattr(recorded, field), getattr(new, field)
+        if not _same(old_value, new_value, tolerance):
+            yield f"{field}: {_shown(old_value)} on record, {_shown(new_value)} replayed"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    return f"{value.code} {value.contribution}" if isinstance(value, RecordedReason) else str(value)
+
+
+def _same(a: Any, b: Any, tolerance: float) -> bool:
+    if isinstance(a, list):
+        return len(a) == len(b) and all(_same(x, y, tolerance) for x, y in zip(a, b, strict=True))
+    if isinstance(a, RecordedReason):
+        return a.code == b.code and _same(a.contribution, b.contribution, tolerance)
+    return abs(a - b) < tolerance if isinstance(a, float) and isinstance(b, float) else bool(a == b)

@@ -1,0 +1,45 @@
+"""Requests and answers as BentoML's endpoints take and give them."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+from _bentoml_sdk.io_models import IOMixin, IORootModel
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+
+from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.decision import Decision
+from credit_risk.serving.endpoints import Answer, Request
+
+
+class _RawBody(IOMixin):
+    """An input that reaches the endpoint as it came. If BentoML parsed it, an invalid body would be in its log."""
+
+    __root_input__ = True
+
+    @classmethod
+    async def from_http_request(cls, request: HTTPRequest, serde: Any) -> Any:  # noqa: ARG003 - BentoML's signature
+        request_id = request.headers.get("x-request-id")
+        caller = request.scope.get("caller")
+        return Request(await request.body(), request_id.encode() if request_id else None, caller, perf_counter())
+
+
+class ApplicationBody(_RawBody, CreditApplication):
+    """The body of /classify."""
+
+
+class ApplicationsBody(_RawBody, IORootModel[list[CreditApplication]]):
+    """The body of /classify_batch."""
+
+
+class DecisionsBody(IORootModel[list[Decision]]):
+    """The answer of /classify_batch."""
+
+
+def respond(answer: Answer) -> Response:
+    """Make a response that BentoML passes on untouched."""
+    response = Response(answer.body, answer.status)
+    response.raw_headers = list(answer.headers)
+    return response

@@ -1,0 +1,57 @@
+"""A listening socket for each worker, so that the kernel spreads connections evenly over the workers.
+
+BentoML's parent process opens one socket, and all workers accept from it. Whoever wakes first takes all connections
+that wait, and callers that keep their connections alive stay with that worker. Here the parent only reserves the port,
+and each worker listens on a socket of its own. So a worker can also stop listening without touching the others.
+
+Only Linux spreads connections over sockets with SO_REUSEPORT. Elsewhere the shared socket stays.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+import click
+from circus.sockets import CircusSocket
+
+PARENT_SOCKET = "_bento_api_server"  # BentoML's name for it
+
+
+def reserve_port() -> None:
+    """Make BentoML's parent process reserve its port without listening. To be called before it opens the socket."""
+    if sys.platform == "linux":
+        CircusSocket.bind_and_listen = _reserve
+
+
+def listen_apart() -> None:
+    """Put a socket of this worker's own in the place of the one that it inherited."""
+    context = click.get_current_context(silent=True)
+    descriptor = context.params.get("fd") if context else None
+    if sys.platform != "linux" or descriptor is None:  # in a test's process there is no such descriptor
+        return
+    with socket.socket(fileno=os.dup(descriptor)) as inherited:
+        if inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):  # the parent listens itself
+            return
+        with socket.socket(inherited.family, inherited.type) as own:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            own.bind(inherited.getsockname())
+            os.dup2(own.fileno(), descriptor)  # where BentoML's worker will look; uvicorn listens on it
+
+
+_bind_and_listen = CircusSocket.bind_and_listen
+
+
+def _reserve(self: CircusSocket) -> None:
+    """Bind the parent's socket. A socket that does not listen gets no connections."""
+    if self.name != PARENT_SOCKET:
+        _bind_and_listen(self)
+        return
+    self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    self.bind((self.host, self.port))
+    # Now only sockets with SO_REUSEPORT of the same user may listen here: our workers'.
+    self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    self.setblocking(False)
+    self.host, self.port = self.getsockname()[:2]

@@ -1,0 +1,176 @@
+"""The BentoML service: it starts right or not at all, answers in one voice, and has a fast path."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import bentoml
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml.exceptions import BentoMLException
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from credit_risk.contract.errors import StartupError
+from credit_risk.model import MODEL_NAME
+from credit_risk.record.writer import check_place
+from credit_risk.serving.bento import garbage
+from credit_risk.serving.bento.configuration import (
+    check_configuration,
+    fault_of,
+    keep_metrics_apart,
+    name_the_file,
+)
+from credit_risk.serving.bento.image import slim_image
+from credit_risk.serving.bento.internals import check_internals
+from credit_risk.serving.bento.listening import listen_apart, reserve_port
+from credit_risk.serving.bento.process import check_port, end_with_a_worker, in_container
+from credit_risk.serving.bento.shutdown import take_over_sigterm
+from credit_risk.serving.endpoints import Endpoints
+from credit_risk.serving.http.access import Access
+from credit_risk.serving.http.drain import Drain
+from credit_risk.serving.http.errors import OneErrorBody
+from credit_risk.serving.http.fast_path import FastPath
+from credit_risk.serving.http.openapi import INDEX_PAGE, OpenAPI, describe
+from credit_risk.serving.release import COMMIT_LABEL, commit_of
+from credit_risk.serving.settings import PROJECT, load_settings
+from credit_risk.serving.startup import Startup, start_up
+
+T = TypeVar("T")
+logger = logging.getLogger("bentoml.credit_risk")
+MODEL_VARIABLE = "CREDIT_RISK_MODEL"
+
+
+class CreditRiskService(bentoml.Service[T]):
+    """A BentoML service with this project's start-up, ASGI layers, image and OpenAPI document."""
+
+    startup: Startup
+    endpoints: Endpoints
+    drain: Drain
+
+    def inject_config(self) -> None:
+        """Load and check everything. BentoML calls this in the parent before workers start, and in each worker."""
+        name_the_file()
+        keep_metrics_apart()
+        with _refuse_to_start_wrong():
+            check_internals()
+            check_configuration()
+            try:
+                super().inject_config()
+            except BentoMLException as error:
+                raise fault_of(error) from None
+            configuration = BentoMLContainer.config.services[self.name]
+            self.startup = start_up(configuration.get())
+        # Workers inherit the full tag, so that one that starts later serves the same model, whatever `latest` is then.
+        os.environ[MODEL_VARIABLE] = self.startup.model.tag
+        if self.startup.settings.workers:
+            configuration.workers.set(self.startup.settings.workers)
+
+    def prepare(self) -> None:
+        """Check what only the parent process can check. BentoML calls this before anything listens."""
+        http = BentoMLContainer.http
+        with _refuse_to_start_wrong():
+            check_port(http.host.get(), http.port.get())
+            check_place(self.startup.settings.decision_log)
+        reserve_port()
+        garbage.settle()
+        if in_container():
+            end_with_a_worker()
+        _announce(self.startup)
+
+    def on_load_bento(self, bento: bentoml.Bento) -> None:
+        """Serve the model that the bento was built with. Outside a container BentoML would take today's `latest`."""
+        super().on_load_bento(bento)
+        os.environ[MODEL_VARIABLE] = next(str(m.tag) for m in bento.info.all_models if m.tag.name == MODEL_NAME)
+
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        """Make the application of a worker: drain, access, fast path, then BentoML's own with one error body."""
+        bentoml_app = super().to_asgi(is_main)
+        listen_apart()
+        report = self.startup.model.report
+        page, figures = ((report / f"model-card.{kind}").read_bytes() for kind in ("html", "json"))
+        bentoml_app.router.routes[:0] = [
+            Route("/", lambda _: HTMLResponse(INDEX_PAGE)),
+            Route("/model-card", lambda _: HTMLResponse(page)),
+            Route("/model-card.json", lambda _: Response(figures, media_type="application/json")),
+        ]
+        app: ASGIApp = OneErrorBody(bentoml_app)
+        if self.startup.settings.fast_path:
+            app = FastPath(app, lambda: self.endpoints)
+        app = Access(app, self.startup.keys, open_metrics=self.startup.settings.open_metrics)
+        self.drain = Drain(app)
+        return self.drain
+
+    def __call__(self) -> Any:
+        """Make the instance of a worker. The fast path answers with the same endpoints as BentoML's own."""
+        with _refuse_to_start_wrong():
+            instance = super().__call__()
+        self.endpoints = instance.endpoints
+        return instance
+
+    def drain_on_sigterm(self) -> None:
+        """Take SIGTERM over from uvicorn. To be called in its event loop."""
+        if threading.current_thread() is threading.main_thread():  # a test's client runs in another one
+            with _refuse_to_start_wrong():
+                take_over_sigterm(self.drain, self.startup.settings.drain_seconds)
+
+    # BentoML sets these three when the service is declared, and reads them when a bento is built or loaded. They are
+    # found only then, so that importing the service reads no file.
+
+    @property
+    def models(self) -> list[Any]:
+        """The model that the settings name, so that a bento holds it."""
+        with _refuse_to_start_wrong():
+            return [bentoml.models.BentoModel(load_settings().model)]
+
+    @models.setter
+    def models(self, value: object) -> None:
+        pass
+
+    @property
+    def image(self) -> Any:
+        return slim_image(PROJECT / "deploy")
+
+    @image.setter
+    def image(self, value: object) -> None:
+        pass
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {COMMIT_LABEL: commit_of(PROJECT)}
+
+    @labels.setter
+    def labels(self, value: object) -> None:
+        pass
+
+    @property
+    def openapi_spec(self) -> OpenAPI:
+        return describe(self.name)
+
+
+@contextmanager
+def _refuse_to_start_wrong() -> Iterator[None]:
+    """End the process with the one sentence of a StartupError instead of a traceback."""
+    try:
+        yield
+    except StartupError as error:
+        sys.exit(f"credit_risk: {error}")
+
+
+def _announce(startup: Startup) -> None:
+    """Log what the service was started with."""
+    settings, policy = startup.settings, startup.policy
+    logger.info("Serving %s with policy %s; batching: %s", startup.model.tag, policy.version, startup.batching)
+    if startup.model.data_source == "synthetic":
+        logger.warning("This model was trained on synthetic applications: it is for trying out, not for lending")
+    logger.info("Decisions are recorded in: %s", settings.decision_log)
+    if startup.keys:
+        logger.info("API keys are required; known: %s", ", ".join(startup.keys))
+    else:
+        logger.info("No API keys are set: whoever reaches this port may ask")

@@ -1,0 +1,116 @@
+"""The endpoints: from a request to its answer, errors included. Every way into the service ends here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from time import perf_counter
+from typing import NamedTuple
+
+from uuid_utils import uuid7
+
+from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.errors import FailedError, RequestError
+from credit_risk.contract.parsing import parse_application, parse_in_parts
+from credit_risk.deciding.decided import Origin
+from credit_risk.deciding.rendering import Renderer
+from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.runner import AdaptiveRunner
+
+logger = logging.getLogger("credit_risk")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Request(NamedTuple):
+    """What the endpoints need to know of a request."""
+
+    body: bytes
+    request_id: bytes | None  # the caller's own, if it sent one
+    caller: str | None  # name of its API key
+    begun: float  # perf_counter
+
+
+class Answer(NamedTuple):
+    """What goes back to the caller. The body is always JSON."""
+
+    status: HTTPStatus
+    headers: Headers
+    body: bytes
+
+
+class Endpoints:
+    """Answers requests for decisions."""
+
+    def __init__(self, runner: AdaptiveRunner, renderer: Renderer, metrics: Metrics) -> None:
+        self._runner = runner
+        self._render = renderer.answer
+        self.metrics = metrics
+
+    async def classify(self, request: Request) -> Answer:
+        """Decide one application, sent as a JSON object."""
+        return await self._answer("/classify", self._classify, request)
+
+    async def classify_batch(self, request: Request) -> Answer:
+        """Decide many applications, sent as a JSON array. The decisions come in the same order."""
+        return await self._answer("/classify_batch", self._classify_batch, request)
+
+    async def _classify(self, body: bytes, origin: Origin) -> bytes:
+        begun = perf_counter()
+        application = parse_application(body)
+        self.metrics.spent("validate", perf_counter() - begun)
+        decided = await self._runner.run(application, origin)
+        begun = perf_counter()
+        answer = self._render(decided)
+        self.metrics.spent("encode", perf_counter() - begun)
+        return answer
+
+    async def _classify_batch(self, body: bytes, origin: Origin) -> bytes:
+        parts: deque[list[CreditApplication]] = deque()  # all are known to be valid before the first is decided
+        begun = perf_counter()
+        for part in parse_in_parts(body):
+            parts.append(part)
+            self.metrics.spent("validate", perf_counter() - begun)
+            await asyncio.sleep(0)  # single requests are answered in between
+            begun = perf_counter()
+        answers: list[bytes] = []
+        async for decisions in self._runner.run_many(parts, origin):
+            begun = perf_counter()
+            answers += [self._render(decided) for decided in decisions]
+            self.metrics.spent("encode", perf_counter() - begun)
+        return b"[" + b",".join(answers) + b"]"
+
+    async def _answer(
+        self, route: str, decide: Callable[[bytes, Origin], Awaitable[bytes]], request: Request
+    ) -> Answer:
+        status = HTTPStatus.OK
+        origin = Origin(_request_id(request), request.caller)
+        headers = [(b"content-type", b"application/json"), (b"x-request-id", origin.request_id.encode())]
+        try:
+            body = await decide(request.body, origin)
+        except Exception as error:
+            answered = error if isinstance(error, RequestError) else _failed(error)
+            status, body = answered.status, answered.body
+            headers += [(name.encode(), value.encode()) for name, value in answered.headers.items()]
+        headers.append((b"content-length", b"%d" % len(body)))
+        self.metrics.answered(route, status, perf_counter() - request.begun)
+        return Answer(status, headers, body)
+
+
+def _failed(error: Exception) -> RequestError:
+    """Log where an unexpected error happened. Its message and the local variables may hold applicants' data."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s while answering a request\n%s", type(error).__name__, where)
+    return FailedError()
+
+
+def _request_id(request: Request) -> str:
+    """Take the caller's id of the request if it is fit for a log, or else make a new one."""
+    given = request.request_id
+    if given is not None and 0 < len(given) <= 128 and given.isascii() and given.decode().isprintable():
+        return given.decode()
+    return str(uuid7())

@@ -1,0 +1,75 @@
+"""Who may ask, and how much at once: API keys as bearer tokens, and a limit on the body.
+
+A key is known only by the sha256 of its token, so that neither a setting nor a memory dump gives a token away. Several
+keys are valid at once, so that one can be replaced while its successor is already in use.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from credit_risk.contract.errors import RequestError, TooLargeError, UnauthorizedError
+from credit_risk.serving.http.answering import answer_error
+from credit_risk.serving.http.body_reader import read_body
+
+OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # load balancers have no key
+BODY_LIMITS = {"/classify": 64 * 1024, "/classify_batch": 10 * 1024 * 1024}  # bytes
+OTHER_LIMIT = 64 * 1024
+
+
+class Access:
+    """An ASGI application in front of another. It puts the name of the caller's key into `scope["caller"]`."""
+
+    def __init__(self, app: ASGIApp, keys: Mapping[str, str], *, open_metrics: bool) -> None:
+        """`keys` holds the sha256 of each token in hexadecimal, by the key's name. Without keys, everybody may ask."""
+        self._app = app
+        self._keys = [(name, digest.encode()) for name, digest in keys.items()]
+        self._open = OPEN | {"/metrics"} if open_metrics else OPEN
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        authorization = length = None
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"authorization":
+                authorization = value
+        limit = BODY_LIMITS.get(scope["path"], OTHER_LIMIT)
+        try:
+            if self._keys and scope["path"] not in self._open:
+                scope["caller"] = self._caller(authorization)
+            if length is None:  # the body comes in chunks, if there is one
+                receive = await _collected(receive, limit)
+            elif length > limit:
+                raise TooLargeError(limit)
+        except RequestError as error:
+            await answer_error(error, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _caller(self, authorization: bytes | None) -> str:
+        """Find the key that this token belongs to. Every key is compared, in the same time wherever they differ."""
+        scheme, _, token = (authorization or b"").partition(b" ")
+        digest = sha256(token.strip()).hexdigest().encode()
+        found = [name for name, known in self._keys if hmac.compare_digest(digest, known)]
+        if scheme.lower() != b"bearer" or not found:
+            raise UnauthorizedError
+        return found[0]
+
+
+async def _collected(receive: Receive, limit: int) -> Receive:
+    """Read the whole body, and make a `receive` that gives it at once."""
+    body = await read_body(receive, limit)
+    gone: Message = {"type": "http.disconnect"}
+    pending = [gone if body is None else {"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replayed

@@ -1,0 +1,147 @@
+"""The OpenAPI document, with the contract's own schemas, examples and errors.
+
+BentoML's own document loses null and describes errors that the service never answers.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+import credit_risk
+from credit_risk.contract.application import EXAMPLE, CreditApplication
+from credit_risk.contract.decision import Decision
+from credit_risk.contract.errors import (
+    QUEUE_FULL,
+    Detail,
+    FailedError,
+    InvalidRequestError,
+    RequestError,
+    TimedOutError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from credit_risk.contract.faults import MAX_BATCH
+from credit_risk.serving.http.access import BODY_LIMITS
+from credit_risk.serving.http.body_reader import SECONDS as BODY_SECONDS
+
+# Each as it may be answered; the status and what it means come from its class.
+ERRORS: tuple[RequestError, ...] = (
+    InvalidRequestError(
+        "1 fault in the application: debt",
+        [Detail(loc=["debt"], msg="required; send null if it is unknown", type="missing")],
+    ),
+    UnauthorizedError(),
+    TimedOutError(BODY_SECONDS),
+    TooLargeError(BODY_LIMITS["/classify"]),
+    FailedError(),
+    UnavailableError(QUEUE_FULL),
+)
+INFRASTRUCTURE = {
+    "/livez": "200 while the process runs.",
+    "/readyz": "200 when requests can be decided.",
+    "/metrics": "Metrics for Prometheus.",
+}
+
+
+# BentoML's own page reports its visitors to a tag manager. This one reports nothing to anybody.
+INDEX_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Credit risk</title>
+<link rel="stylesheet" href="./static_content/swagger-ui.css">
+<div id="swagger-ui"></div>
+<script src="./static_content/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "./docs.json", dom_id: "#swagger-ui", deepLinking: true})</script>
+</html>
+"""
+
+
+class ErrorDetail(BaseModel):
+    """One fault of a request."""
+
+    loc: list[str | int] = Field(description="Where: the position in a batch, then the field.", examples=[["income"]])
+    msg: str = Field(description="What to do about it.", examples=["required; send null if it is unknown"])
+    type: str = Field(description="A stable name of the fault.", examples=["missing"])
+
+
+class Error(BaseModel):
+    """The one body of every error answer."""
+
+    error: str
+    detail: list[ErrorDetail]
+
+
+class OpenAPI(dict[str, Any]):
+    """The document, in the form in which BentoML serves and saves it."""
+
+    def asdict(self) -> dict[str, Any]:
+        return dict(self)
+
+
+yaml.add_representer(OpenAPI, lambda dumper, document: dumper.represent_dict(document))
+
+
+def describe(title: str) -> OpenAPI:
+    """Describe the service called `title`."""
+    _, schemas = models_json_schema(
+        [(CreditApplication, "validation"), (Decision, "serialization"), (Error, "serialization")],
+        ref_template="#/components/schemas/{model}",
+    )
+    schemas["$defs"]["CreditApplication"]["examples"] = [EXAMPLE.model_dump()]
+    application, decision = _ref("CreditApplication"), _ref("Decision")
+    paths = {
+        "/classify": _post("classify", "Decide one application.", application, decision),
+        "/classify_batch": _post(
+            "classify_batch",
+            f"Decide up to {MAX_BATCH} applications; the decisions come in the same order.",
+            {"type": "array", "items": application, "maxItems": MAX_BATCH},
+            {"type": "array", "items": decision},
+        ),
+    }
+    paths |= {path: _get(summary) for path, summary in INFRASTRUCTURE.items()}
+    return OpenAPI(
+        openapi="3.1.0",
+        info={"title": title, "version": credit_risk.__version__, "description": credit_risk.__doc__},
+        servers=[{"url": "."}],
+        tags=[{"name": "Decisions"}, {"name": "Infrastructure", "description": "Health and metrics."}],
+        paths=paths,
+        components={
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "Needed if keys are set."}},
+        },
+    )
+
+
+def _ref(model: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model}"}
+
+
+def _post(name: str, summary: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    errors = {
+        str(int(error.status)): {
+            "description": error.__doc__,
+            "content": {"application/json": {"schema": _ref("Error"), "example": json.loads(error.body)}},
+        }
+        for error in ERRORS
+    }
+    return {
+        "post": {
+            "tags": ["Decisions"],
+            "operationId": name,
+            "security": [{}, {"key": []}],
+            "summary": summary,
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            "responses": {"200": {"description": "Decided.", "content": {"application/json": {"schema": answer}}}}
+            | errors,
+        }
+    }
+
+
+def _get(summary: str) -> dict[str, Any]:
+    return {"get": {"tags": ["Infrastructure"], "summary": summary, "responses": {"200": {"description": summary}}}}

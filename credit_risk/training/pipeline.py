@@ -1,0 +1,119 @@
+"""Training from beginning to end: cross-validate, train, test, and describe the model."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+from sklearn.feature_extraction import DictVectorizer
+
+from credit_risk.model.explainer import Explainer, reference_of
+from credit_risk.model.features import Encoder, Matrix
+from credit_risk.training.data import Dataset
+from credit_risk.training.evaluation import FOLDS, REPEATS, CrossValidation, Performance, Rows, holdout_split, splits
+from credit_risk.training.figures import Sample
+from credit_risk.training.recipe import (
+    PARAMETERS,
+    ROUNDS,
+    fit_vectorizer,
+    predict,
+    train_booster,
+    train_tutorial_booster,
+    tutorial_matrix,
+)
+
+TRAININGS = REPEATS * FOLDS
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model and how good it is."""
+
+    booster: xgb.Booster
+    vectorizer: DictVectorizer
+    cross_validation: CrossValidation  # of the recipe, on all rows
+    tutorial: CrossValidation  # of the tutorial's model, on the same folds
+    test: Performance  # of this booster, on rows that it never saw
+    reference: dict[str, float]  # mean contributions of applicants who just passed, by code
+    held_out: Sample  # the rows that it never saw
+    out_of_fold: Sample  # all rows, each scored by a model of the first repeat that never saw it
+    contributions: dict[str, NDArray[np.float32]]  # to the margins of the held-out rows, by field
+
+
+def train(dataset: Dataset, *, protected: bool, seed: int, advance: Callable[[], None]) -> Trained:
+    """Cross-validate the recipe beside the tutorial's, then train on four fifths of the rows and test on the rest.
+
+    `advance` is called after each of the TRAININGS folds.
+    """
+    vectorizer = fit_vectorizer(dataset.applications, protected=protected)
+    encoder = Encoder.of(vectorizer)
+    matrix, outcomes, groups = encoder.encode_columns(dataset.columns), dataset.default, dataset.groups
+    all_13_fields = tutorial_matrix(dataset.applications)
+
+    def fold(rows: tuple[Rows, Rows]) -> tuple[Any, Any]:
+        fitted, held_out = rows
+        ours = train_booster(matrix[fitted], outcomes[fitted], encoder, seed=seed)
+        theirs = train_tutorial_booster(all_13_fields[fitted], outcomes[fitted])
+        advance()
+        return (held_out, predict(ours, matrix[held_out])), (held_out, predict(theirs, all_13_fields[held_out]))
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        ours, theirs = zip(*threads.map(fold, splits(outcomes, groups, seed)), strict=True)
+    repeats = range(0, REPEATS * FOLDS, FOLDS)
+
+    fitted, held_out = holdout_split(outcomes, groups, seed)
+    booster = train_booster(matrix[fitted], outcomes[fitted], encoder, seed=seed)
+    return Trained(
+        booster,
+        vectorizer,
+        CrossValidation.of(outcomes, [list(ours[start : start + FOLDS]) for start in repeats]),
+        CrossValidation.of(outcomes, [list(theirs[start : start + FOLDS]) for start in repeats]),
+        Performance.of(outcomes[held_out], predict(booster, matrix[held_out])),
+        reference_of(Explainer(booster, None, encoder).contributions(matrix[fitted]), predict(booster, matrix[fitted])),
+        Sample([dataset.applications[row] for row in held_out], outcomes[held_out], predict(booster, matrix[held_out])),
+        Sample(dataset.applications, outcomes, out_of_fold(ours[:FOLDS])),
+        contributions_by_field(booster, encoder, matrix[held_out]),
+    )
+
+
+def out_of_fold(folds: Sequence[tuple[Rows, NDArray[np.float64]]]) -> NDArray[np.float64]:
+    """Put the predictions of one repeat's folds into the order of the rows."""
+    rows, predictions = (np.concatenate(parts) for parts in zip(*folds, strict=True))
+    return predictions[np.argsort(rows)]
+
+
+def contributions_by_field(booster: xgb.Booster, encoder: Encoder, matrix: Matrix) -> dict[str, NDArray[np.float32]]:
+    """Add up the contributions to the margins of a matrix (n, features) by field, as (n,) each."""
+    found: dict[str, NDArray[np.float32]] = {}
+    by_column = booster.predict(xgb.DMatrix(matrix), pred_contribs=True)[:, :-1].T  # without the base
+    for name, column in zip(encoder.names, by_column, strict=True):
+        field = name.partition("=")[0]
+        found[field] = found.get(field, np.zeros(len(matrix), dtype=np.float32)) + column
+    return found
+
+
+def metadata_of(trained: Trained, dataset: Dataset, *, protected: str, seed: int) -> dict[str, Any]:
+    """Describe where a model comes from and how good it is, for the model store."""
+    versions = ("bentoml", "numpy", "scikit-learn", "xgboost")
+    return {
+        "data_source": dataset.source,
+        "data_sha256": dataset.sha256,
+        "rows": len(dataset),
+        "default_rate": float(dataset.default.mean()),
+        "protected": protected,
+        "seed": seed,
+        "rounds": ROUNDS,
+        "parameters": PARAMETERS,
+        "cross_validation": {"mean": asdict(trained.cross_validation.mean), "sd": asdict(trained.cross_validation.sd)},
+        "tutorial_cross_validation": {"mean": asdict(trained.tutorial.mean), "sd": asdict(trained.tutorial.sd)},
+        "test": asdict(trained.test),
+        "reference_contributions": trained.reference,
+        "versions": {name: importlib.metadata.version(name) for name in versions},
+    }

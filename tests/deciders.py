@@ -1,0 +1,69 @@
+"""Deciders for tests, driven without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.catalogue import Catalogue, load_catalogue
+from credit_risk.contract.policy import Policy, load_policy
+from credit_risk.deciding.decided import Decided, Origin
+from credit_risk.deciding.decider import Decider
+from credit_risk.deciding.log import DecisionLog, Log, NoLog
+from credit_risk.deciding.rendering import Renderer
+from credit_risk.deciding.scoring import InProcessScoring, Scoring
+from credit_risk.model.store import StoredModel
+from credit_risk.record.files import RecordFiles
+from credit_risk.record.writer import RecordWriter
+from tests.conftest import PROJECT
+
+POLICY = load_policy(PROJECT / "policy.yaml")
+CATALOGUE = load_catalogue(PROJECT / "reasons.yaml")
+ORIGIN = Origin("a request", None)
+RELEASE = "0.0.0+test"
+
+
+def renderer_of(model: StoredModel, policy: Policy = POLICY, catalogue: Catalogue = CATALOGUE) -> Renderer:
+    return Renderer(model, policy, catalogue, RELEASE)
+
+
+def decider_of(
+    model: StoredModel, *, policy: Policy = POLICY, log: Log | None = None, scoring: Scoring | None = None
+) -> Decider:
+    return Decider(model.encoder, scoring or InProcessScoring(model), policy, log or NoLog())
+
+
+def decide(decider: Decider, applications: Sequence[CreditApplication], origin: Origin = ORIGIN) -> list[Decided]:
+    """Decide applications that can be decided, all in one batch."""
+    decided: list[Decided] = []
+    for outcome in asyncio.run(decider.decide(applications, [origin] * len(applications))):
+        if isinstance(outcome, Exception):
+            raise outcome
+        decided.append(outcome)
+    return decided
+
+
+def answers_of(model: StoredModel, applications: Sequence[CreditApplication], policy: Policy = POLICY) -> list[bytes]:
+    """Give the bytes that the service would answer."""
+    render = renderer_of(model, policy).answer
+    return [render(decided) for decided in decide(decider_of(model, policy=policy), applications)]
+
+
+def recording(
+    model: StoredModel,
+    applications: Sequence[CreditApplication],
+    writer: RecordWriter,
+    *,
+    policy: Policy = POLICY,
+    origin: Origin = ORIGIN,
+) -> list[Decided]:
+    """Decide applications, with the decisions on record."""
+    log = DecisionLog(renderer_of(model, policy), writer)
+    return decide(decider_of(model, policy=policy, log=log), applications, origin)
+
+
+def record_files(folder: Any, **changes: Any) -> RecordFiles:
+    settings: dict[str, Any] = {"fsync": "never", "rotate_bytes": 2**30, "keep_days": None}
+    return RecordFiles(folder, **settings | changes)

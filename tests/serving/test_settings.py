@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from credit_risk.contract.errors import SettingError
+from credit_risk.serving.settings import Batching, Settings, load_batching, load_keys, load_settings
+from tests.conftest import PROJECT
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that ran in this process has pinned its model there."""
+    monkeypatch.delenv("CREDIT_RISK_MODEL", raising=False)
+
+
+def test_defaults() -> None:
+    assert load_settings() == Settings(model="credit_risk_model:latest", policy=PROJECT / "policy.yaml")
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_RISK_MODEL", "credit_risk_model:abc")
+    monkeypatch.setenv("CREDIT_RISK_POLICY", "strict.yaml")
+    settings = load_settings()
+    assert settings.model == "credit_risk_model:abc"
+    assert str(settings.policy) == "strict.yaml"
+
+
+@pytest.mark.parametrize("tag", ["a b", "model:", ":latest", "../model", "Model:1"])
+def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, tag: str) -> None:
+    monkeypatch.setenv("CREDIT_RISK_MODEL", tag)
+    with pytest.raises(SettingError, match="CREDIT_RISK_MODEL"):
+        load_settings()
+
+
+def test_batching_is_that_of_the_configuration() -> None:
+    configuration = yaml.safe_load((PROJECT / "bentoconfiguration.yaml").read_text())
+    section = configuration["services"]["credit_risk_classifier"]
+    assert load_batching(section) == Batching(enabled=True, max_batch_size=100, max_latency_ms=500, max_queue_size=2000)
+    assert load_batching({}) == Batching()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("enabled", "yes"),
+        ("max_batch_size", 0),
+        ("max_batch_size", 10_001),
+        ("max_batch_size", True),
+        ("max_latency_ms", 0),
+        ("max_latency_ms", "fast"),
+        ("max_queue_size", 0),
+        ("max_batch_sise", 10),
+    ],
+)
+def test_bad_batching_is_named(key: str, value: object) -> None:
+    with pytest.raises(SettingError, match=f"configuration of BentoML: batching.{key}: "):
+        load_batching({"batching": {key: value}})
+
+
+def test_keys_come_from_the_environment_and_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text(json.dumps({"shop": "b" * 64}))
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS", json.dumps({"bank": "a" * 64}))
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS_FILE", str(tmp_path / "keys.json"))
+    assert load_keys(load_settings()) == {"bank": "a" * 64, "shop": "b" * 64}
+
+
+@pytest.mark.parametrize("secret", ["hunter2", '{"bank": "hunter2"}', '["hunter2"]', '{"a b": "%s"}' % ("a" * 64)])
+def test_bad_keys_are_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secret: str) -> None:
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS", secret)
+    with pytest.raises(SettingError, match=r"CREDIT_RISK_API_KEYS\b.*sha256 of tokens") as refused:
+        load_settings()
+    assert "hunter2" not in str(refused.value)
+    monkeypatch.delenv("CREDIT_RISK_API_KEYS")
+    (tmp_path / "keys.json").write_text(secret)
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS_FILE", str(tmp_path / "keys.json"))
+    with pytest.raises(SettingError, match="CREDIT_RISK_API_KEYS_FILE is not a JSON object"):
+        load_keys(load_settings())
+
+
+def test_required_keys_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CREDIT_RISK_REQUIRE_API_KEYS", "true")
+    with pytest.raises(SettingError, match="API keys are required"):
+        load_keys(load_settings())
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS_FILE", str(tmp_path / "nowhere.json"))
+    with pytest.raises(SettingError, match="can't be read: No such file"):
+        load_keys(load_settings())
+
+
+def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_RISK_POLCY", "policy.yaml")
+    with pytest.raises(SettingError, match="there is no setting CREDIT_RISK_POLCY; there are CREDIT_RISK_MODEL"):
+        load_settings()
