@@ -62,10 +62,10 @@ check: $(VENV)/installed-dev $(VENV)/installed-bench  ## Check style, types, and
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/cog --check -I . README.md docs/*.md
+	$(BIN)/cog --check -P -I . README.md docs/*.md
 
 docs: $(VENV)/installed-dev  ## Bring the tables and the diagram in README.md and docs/ up to date
-	$(BIN)/cog -r -I . README.md docs/*.md
+	$(BIN)/cog -r -P -I . README.md docs/*.md
 
 bento: install  ## Build the bento: the code, the model, the policy, the configuration
 	@$(MAKE) --no-print-directory model

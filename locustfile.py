@@ -1,4 +1,4 @@
-"""Load-test users: `make load`, then choose users and spawn rate at http://localhost:8089."""
+"""Users of the load test. Run `make load`, then choose their number and spawn rate at http://localhost:8089."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from credit_risk.training.data import load_dataset
 
 SAMPLE = EXAMPLE.model_dump()
 APPLICATIONS = [
-    a.model_dump() for a in load_dataset(Path(__file__).with_name("data") / "applications.csv").applications
+    application.model_dump()
+    for application in load_dataset(Path(__file__).with_name("data") / "applications.csv").applications
 ]
 
 
 class CreditRiskTestUser(HttpUser):
-    """The tutorial's user: posts one and the same application."""
+    """Posts the same application every time, as the tutorial's user does."""
 
     wait_time = between(0.01, 2)
 
@@ -27,7 +28,7 @@ class CreditRiskTestUser(HttpUser):
 
 
 class ApplicantUser(HttpUser):
-    """Posts applications drawn from data/, as real traffic is a mix, and checks each answer."""
+    """Posts random applications from data/, a mix like real traffic, and checks each answer."""
 
     wait_time = between(0.01, 2)
 
@@ -35,7 +36,7 @@ class ApplicantUser(HttpUser):
     def classify(self) -> None:
         with self.client.post("/classify", json=random.choice(APPLICATIONS), catch_response=True) as response:
             if response.status_code != 200:
-                response.failure(f"status {response.status_code}: {response.text}")
+                response.failure(f"the status is {response.status_code}: {response.text}")
                 return
             decision = response.json()
             if decision.get("Status") not in ("APPROVED", "MAYBE", "DECLINED"):

@@ -7,61 +7,88 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
+from rich.console import Console
 
-from bench import experiments, machine
+from bench import machine
 from bench.container import containers
+from bench.experiment import Row
+from bench.large_batches import large_batches
 from bench.load import require_wrk
-from bench.show import SHOW, console
+from bench.overload import open_loops
+from bench.plot import PLOTS
+from bench.tables import RESULTS, TABLES
+from bench.throughput import accountable, batching, sockets, throughput, versions
 from credit_risk.serving.settings import PROJECT
 
-RESULTS = PROJECT / "bench" / "results"
-NAMES = ("throughput", "accountable", "batching", "large-batches", "open-loop")
-BY_NAME_ALONE = ("containers",)  # these take an image: `make image`
+EXPERIMENTS: dict[str, Callable[..., list[Row]]] = {
+    "throughput": throughput,
+    "accountable": accountable,
+    "batching": batching,
+    "sockets": sockets,
+    "large-batches": large_batches,
+    "open-loop": open_loops,
+}
+BY_NAME_ALONE = ("versions", "containers")  # they need another checkout, and an image
+console = Console(width=160)
 
 
 @click.command(context_settings={"show_default": True})
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(NAMES + BY_NAME_ALONE),
-    help="Some of them; all but containers without it.",
+    type=click.Choice([*EXPERIMENTS, *BY_NAME_ALONE]),
+    show_default="all but versions and containers",
+    help="Which experiments to run; give it several times, or separate names by spaces in make's ARGS.",
 )
-@click.option("--rounds", default=3, type=click.IntRange(min=1), help="Of which the median counts.")
-@click.option("--seconds", default=3.0, type=click.FloatRange(min=1), help="For each measurement.")
+@click.argument("more", nargs=-1, type=click.Choice([*EXPERIMENTS, *BY_NAME_ALONE]))
+@click.option(
+    "--before", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Checkout for `versions`."
+)
+@click.option("--slices", default=10, type=click.IntRange(min=2), help="How often each service is loaded in turn.")
+@click.option("--seconds", default=2.0, type=click.FloatRange(min=1), help="Length of a slice.")
 @click.option("--results", default=RESULTS, type=click.Path(path_type=Path, file_okay=False), help="Where to write.")
-def main(only: tuple[str, ...], rounds: int, seconds: float, results: Path) -> None:
-    """Measure this service and its peers on this machine, each started on the same port in turn.
+def main(
+    only: tuple[str, ...], more: tuple[str, ...], before: Path | None, slices: int, seconds: float, results: Path
+) -> None:
+    """Measure this service and its peers on this machine.
 
-    Close what else runs: ratios hold on a busy machine, absolute figures do not.
+    All services of an experiment are up at once and are loaded in turn, so that their ratios hold on a busy machine.
+    Absolute figures need a quiet one. The results are printed and written as JSON, with the machine.
     """
     require_wrk()
+    names = [*only, *more] or list(EXPERIMENTS)
+    if "versions" in names and before is None:
+        raise click.UsageError("versions compares with another checkout: name its folder with --before")
     with tempfile.TemporaryDirectory(prefix="credit-risk-bench-") as folder:
         # A model of the bundled data in a store of its own, so that everybody measures the same.
         os.environ["BENTOML_HOME"] = str(Path(folder) / "bentoml")
         subprocess.run([sys.executable, "train.py"], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
         results.mkdir(parents=True, exist_ok=True)
-        for name in only or NAMES:
-            run(name, Path(folder), rounds=rounds, seconds=seconds, results=results)
+        named: dict[str, Callable[..., list[Row]]] = EXPERIMENTS | {"containers": containers}
+        if before is not None:
+            named["versions"] = partial(versions, before=before)
+        for name in names:
+            console.rule(name)
+            rows = named[name](Path(folder), slices=slices, seconds=seconds, say=_say)
+            if rows:
+                _report(name, rows, results, {"slices": slices, "seconds": seconds})
 
 
-def run(name: str, folder: Path, *, rounds: int, seconds: float, results: Path) -> None:
-    experiment = {
-        "throughput": experiments.throughput,
-        "accountable": experiments.accountable,
-        "batching": experiments.batching,
-        "large-batches": experiments.large_batches,
-        "open-loop": experiments.open_loops,
-        "containers": containers,
-    }[name]
-    console.rule(name)
-    rows = experiment(folder, rounds=rounds, seconds=seconds, say=lambda text: console.print(text, style="dim"))
-    if rows:
-        how = {"experiment": name, "rounds": rounds, "seconds": seconds, "machine": machine.describe()}
-        (results / f"{name}.json").write_text(json.dumps(how | {"rows": rows}, indent=1) + "\n")
-        SHOW[name](rows, results)
+def _say(text: str) -> None:
+    console.print(text, style="dim", highlight=False)
+
+
+def _report(name: str, rows: list[Row], results: Path, settings: dict[str, float]) -> None:
+    content = {"experiment": name, **settings, "machine": machine.describe(), "rows": rows}
+    (results / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    console.print(TABLES[name](rows))
+    if name in PLOTS:
+        PLOTS[name](rows, results / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from bench.experiments import recovered, spread, summary
+from bench.experiment import spread, summary
 from bench.load import bodies, load
 from bench.open_loop import open_loop
+from bench.overload import recovered
 from bench.peer import PORT, TUTORIAL, URL
 from credit_risk.serving.bento.image import BASE_IMAGE
 from credit_risk.serving.settings import PROJECT
@@ -82,18 +83,20 @@ def tutorials(tool: str, cores: float, memory: str) -> Any:
         *(word for name, value in environment.items() for word in ("--env", f"{name}={value}")),
         *("--workdir", str(PROJECT), BASE_IMAGE),
     ]
-    return container(tool, cores, memory, *options, *TUTORIAL.command, "--api-workers", "1")
+    return container(
+        tool, cores, memory, *options, *(word.format(port=PORT) for word in TUTORIAL.command), "--api-workers", "1"
+    )
 
 
-def containers(folder: Path, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def containers(folder: Path, *, slices: int, seconds: float, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """By size: seconds to ready, and requests a second, latency and memory at 64 connections; overload."""
     tool = find_container_tool()
     single = bodies(folder)
     rows = []
-    for design, start, sizes in (("this service", ours, SIZES), ("tutorial's BentoML runner", tutorials, SIZES[:1])):
+    for design, start, sizes in (("this service", ours, SIZES), (TUTORIAL.name, tutorials, SIZES[:1])):
         for cores, memory in sizes:
             ready = []
-            for _ in range(rounds):
+            for _ in range(max(1, slices // 3)):
                 with start(tool, cores, memory) as started:
                     ready.append(started.seconds_to_ready)
             with start(tool, cores, memory) as started:

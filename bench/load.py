@@ -1,4 +1,4 @@
-"""Load by wrk: many connections, each posting the next application as soon as the last one is answered."""
+"""Load by wrk: many connections, each of which posts the next application once the last one is answered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from credit_risk.serving.settings import PROJECT
 from credit_risk.training.data import load_dataset
 
 SCRIPT = Path(__file__).with_name("mixed.lua")
-APPLICATIONS = 400  # different ones, as real traffic is a mix
+APPLICATIONS = 400  # different ones, because real traffic is a mix
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def require_wrk() -> None:
 
 
 def bodies(folder: Path, *, batch: int = 0) -> Path:
-    """A file of request bodies, one a line: single applications, or arrays of `batch` of them."""
+    """Write request bodies, one on each line: single applications, or arrays of `batch` of them."""
     applications = load_dataset(PROJECT / "data" / "applications.csv").applications
     lines = [application.model_dump_json() for application in applications]
     if batch:
@@ -45,10 +45,10 @@ def bodies(folder: Path, *, batch: int = 0) -> Path:
     return path
 
 
-def load(path: str, bodies: Path, *, connections: int, seconds: float) -> Load:
-    """Closed-loop load on one route."""
+def load(path: str, bodies: Path, *, connections: int, seconds: float, url: str = URL) -> Load:
+    """Load one route with so many connections, each of which waits for its answer."""
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:.0f}s"]
-    command += ["--timeout", "10s", "--script", str(SCRIPT), URL, "--", path, str(bodies)]
+    command += ["--timeout", "10s", "--script", str(SCRIPT), url, "--", path, str(bodies)]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     result = json.loads(
         next(line for line in output.splitlines() if line.startswith("RESULT ")).removeprefix("RESULT ")

@@ -1,4 +1,4 @@
-"""The services that are measured, each started the way its own documentation has it, two workers, on one port."""
+"""The services that are measured, each started as its own documentation says, with two workers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ import psutil
 
 from credit_risk.serving.settings import PROJECT
 
-PORT = 3055
+PORT = 3055  # of the first service
 URL = f"http://127.0.0.1:{PORT}"
 BIN = Path(sys.executable).parent
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A service and the command that starts it."""
+    """A service and the command that starts it, in which {port} stands for its port."""
 
     name: str
     command: tuple[str, ...]
@@ -36,49 +36,33 @@ class Peer:
 
 
 def _bentoml(target: str) -> tuple[str, ...]:
-    return (str(BIN / "bentoml"), "serve", target, "--production", "--port", str(PORT))
+    return str(BIN / "bentoml"), "serve", target, "--production", "--port", "{port}"
 
 
 def _uvicorn(app: str) -> tuple[str, ...]:
-    return (
-        str(BIN / "uvicorn"),
-        app,
-        "--workers",
-        "2",
-        "--port",
-        str(PORT),
-        "--no-access-log",
-        "--log-level",
-        "warning",
-    )
+    quiet = ("--no-access-log", "--log-level", "warning")
+    return str(BIN / "uvicorn"), app, "--workers", "2", "--port", "{port}", *quiet
+
+
+def _gunicorn(app: str) -> tuple[str, ...]:
+    return str(BIN / "gunicorn"), app, "--workers", "2", "--threads", "4", "--bind", "127.0.0.1:{port}"
 
 
 OURS = Peer("this service", _bentoml("service:svc"))
-FASTAPI = Peer("FastAPI", _uvicorn("bench.peers.fastapi_app:app"))
+SHARED_SOCKET = Peer("shared socket", _bentoml("bench.peers.shared_socket.service:svc"))
+FASTAPI = Peer("FastAPI, two uvicorn workers", _uvicorn("bench.peers.fastapi_app:app"))
 TUTORIAL = Peer(
-    "tutorial's BentoML runner",
+    "the tutorial's BentoML runner",
     _bentoml("bench.peers.tutorial.service:svc"),
     {"BENTOML_CONFIG": str(PROJECT / "bench" / "peers" / "tutorial" / "bentoconfiguration.yaml")},
 )
 PEERS = (
     OURS,
-    Peer("FastAPI + this batching", _uvicorn("bench.peers.fastapi_app:batched")),
+    Peer("FastAPI with this service's batching", _uvicorn("bench.peers.fastapi_app:batched")),
     FASTAPI,
-    Peer(
-        "Flask, gunicorn",
-        (
-            str(BIN / "gunicorn"),
-            "bench.peers.flask_app:app",
-            "--workers",
-            "2",
-            "--threads",
-            "4",
-            "--bind",
-            f"127.0.0.1:{PORT}",
-        ),
-    ),
+    Peer("Flask, two gunicorn workers", _gunicorn("bench.peers.flask_app:app")),
     TUTORIAL,
-    Peer("a constant, uvicorn", _uvicorn("bench.peers.constant_app:app")),
+    Peer("a constant answer: the limit", _uvicorn("bench.peers.constant_app:app")),
 )
 
 
@@ -87,37 +71,43 @@ class Running:
     """A started service."""
 
     process: psutil.Popen
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def family(self) -> list[psutil.Process]:
-        """The process and all below it."""
+        """List the process and all below it."""
         return [self.process, *self.process.children(recursive=True)]
 
-    def memory_mb(self) -> float:
-        """Resident memory of all processes, with what they share counted once (proportional set size)."""
-        return sum(float(process.memory_full_info().pss) for process in self.family()) / 2**20
+    def processor_seconds(self) -> dict[int, float]:
+        """Give the processor time that each child has used so far, by process id."""
+        times = {child.pid: child.cpu_times() for child in self.process.children(recursive=True)}
+        return {pid: time.user + time.system for pid, time in times.items()}
 
-    def worker_memory_mb(self) -> float:
-        """Resident memory of the largest process (RSS)."""
-        return max(float(process.memory_info().rss) for process in self.family()) / 2**20
+    def memory_mb(self) -> float:
+        """Add up the memory of all processes, with what they share counted once (proportional set size)."""
+        return sum(float(process.memory_full_info().pss) for process in self.family()) / 2**20
 
 
 @contextmanager
-def running(peer: Peer, **environment: str) -> Iterator[Running]:
-    """The service, ready to answer on URL; ended with all its workers afterwards."""
-    inherited = os.environ | {"PYTHONPATH": str(PROJECT), "BENTOML_DO_NOT_TRACK": "True"}
+def running(peer: Peer, port: int = PORT) -> Iterator[Running]:
+    """Start a service and wait until it answers. It ends with all its workers afterwards."""
+    inherited = os.environ | {"PYTHONPATH": str(peer.folder), "BENTOML_DO_NOT_TRACK": "True"}
     with tempfile.TemporaryFile() as log:
         process = psutil.Popen(
-            peer.command,
+            [word.format(port=port) for word in peer.command],
             cwd=peer.folder,
-            env=inherited | peer.environment | environment,
+            env=inherited | peer.environment,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         try:
-            _wait_until_ready(process, log)
-            time.sleep(2)  # until the second worker is there as well
-            yield Running(process)
+            _wait_until_ready(process, port, log)
+            time.sleep(2)  # until the second worker answers too
+            yield Running(process, port)
         finally:
             with suppress(ProcessLookupError):  # it may have ended by itself
                 os.killpg(process.pid, signal.SIGTERM)
@@ -128,13 +118,13 @@ def running(peer: Peer, **environment: str) -> Iterator[Running]:
                 process.wait()
 
 
-def _wait_until_ready(process: psutil.Popen, log: IO[bytes], seconds: float = 60) -> None:
+def _wait_until_ready(process: psutil.Popen, port: int, log: IO[bytes], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            urllib.request.urlopen(f"{URL}/livez", timeout=5).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5).close()
             return
-        except urllib.error.HTTPError:  # answers, if only that it has no such route
+        except urllib.error.HTTPError:  # it answers, if only that it has no such route
             return
         except OSError:
             time.sleep(0.1)

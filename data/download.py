@@ -1,4 +1,4 @@
-"""Fetch the public data set that the model's figures are quoted on, and verify that it is the one."""
+"""Download the public data set on which the model's published figures were measured, and verify its checksum."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ def main() -> None:
             content = response.read()
     except (urllib.error.URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
-        sys.exit(f"{URL} can't be reached ({reason}); try again with a network, or train on data/applications.csv")
+        sys.exit(f"{URL} can't be reached ({reason}); connect to the internet, or train on data/applications.csv")
     if hashlib.sha256(content).hexdigest() != PUBLIC_FILE:
-        sys.exit(f"{URL} is not the file that the figures here are quoted on (its sha256 differs); nothing was saved")
+        sys.exit(
+            f"{URL} is not the expected file (its sha256 differs) and was not saved; train on data/applications.csv"
+        )
     TARGET.write_bytes(content)
     sys.stdout.write(f"Saved {TARGET}\n")
 

@@ -1,7 +1,7 @@
-"""Synthetic credit applications in the raw format of the public data set, drawn from `synthetic_recipe.json`.
+"""Draw synthetic credit applications, in the raw format of the public data set, from `synthetic_recipe.json`.
 
-The recipe holds aggregate statistics only, so the rows resemble the real ones without being any of them. The first N
-rows of a seed are the same however many are asked for, and rows are written as they are drawn, so a file may be larger
+The recipe holds only aggregate statistics, so the rows resemble the real ones without copying any of them. The first N
+rows of a seed are always the same, however many are drawn. Rows are written as they are drawn, so a file may be larger
 than memory.
 """
 
@@ -27,12 +27,12 @@ HEADER = (
     *("Expenses", "Income", "Assets", "Debt", "Amount", "Price"),
 )
 MISSING = 99_999_999
-CHUNK = 10_000  # rows drawn at once
+CHUNK = 10_000  # rows that are drawn at once
 
 Floats = NDArray[np.float64]
 Recipe = dict[str, Any]
 
-# A term of the default logit, "column>k", is max(0, column - k) with this cap and in this unit (the recipe's `terms`).
+# A term "column>k" of the default logit is max(0, column - k), capped and divided by a unit: see the recipe's `terms`.
 TERM_UNIT = {
     "seniority": 10,
     "income": 100,
@@ -59,7 +59,7 @@ class Draw:
         self.regressors: dict[str, Floats] = {}
 
     def columns(self) -> NDArray[np.int64]:
-        """The chunk as integers, (rows, 14), in the order of HEADER."""
+        """Draw the chunk as integers, (rows, 14), in the order of HEADER."""
         self._household()
         self._age_and_seniority()
         self._expenses()
@@ -165,7 +165,7 @@ class Draw:
         self.debt[np.isin(name, ("assets_and_debt", "income_assets_debt"))] = MISSING
 
     def _default_logit(self) -> Floats:
-        """The log odds of default: a spline of each column, dummies and two interactions."""
+        """Compute the log odds of default: a spline of each column, dummies and two interactions."""
         unverified = (self.income == 0) | (self.income == MISSING)
         assets = np.where(self.assets == MISSING, 3000, self.assets)
         debt = np.where(self.debt == MISSING, 0, self.debt)
@@ -224,7 +224,7 @@ class Draw:
         return total
 
     def _score(self, block: str, regressor: str, present: NDArray[np.bool_] | None = None) -> Floats:
-        """A column's normal score, which later columns regress on; 0 there where the column is in its zero state."""
+        """Draw the normal score of a column. Later columns regress on it, or on 0 for rows that are not `present`."""
         recipe = self.recipe[block]
         z: Floats = self._linear(recipe["normal_score_regression"]) + recipe["residual_sd"] * self._normal()
         self.regressors[regressor] = z if present is None else np.where(present, z, 0.0)
@@ -247,14 +247,14 @@ class Draw:
 
 
 def chunks(rows: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """`rows` applications in arrays of (at most CHUNK, 14)."""
+    """Draw `rows` applications, in arrays of (at most CHUNK, 14)."""
     recipe = json.loads(RECIPE.read_text(encoding="utf-8"))
     for number, start in enumerate(range(0, rows, CHUNK)):
         yield Draw(recipe, np.random.default_rng([seed, number]), CHUNK).columns()[: rows - start]
 
 
 def in_words(chunk: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
-    """Rows of an array (n, 14) as the contract has them: categories as words, missing as None, no outcome."""
+    """Convert rows of an array (n, 14) to what the service takes: words, None for a missing value, and no outcome."""
     columns = []
     for name, codes in zip(HEADER[1:], chunk.T[1:].tolist(), strict=True):
         words = {int(code): word for code, word in CODES.get(name.lower(), {}).items()} | {MISSING: None}
@@ -264,17 +264,25 @@ def in_words(chunk: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
 
 @click.command()
 @click.option(
-    "--rows", default=4455, show_default=True, type=click.IntRange(min=0), help="How many applications to write."
+    "--rows", default=4455, show_default=True, type=click.IntRange(min=0), help="Number of applications to write."
 )
 @click.option(
-    "--seed", default=1, show_default=True, type=click.IntRange(min=0), help="The same seed gives the same rows."
+    "--seed",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Random seed; the same one gives the same rows.",
 )
 @click.option(
-    "-o", "--output", default="-", type=click.Path(dir_okay=False, allow_dash=True), help="CSV file, or - for stdout."
+    "-o",
+    "--output",
+    default="-",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="CSV file to write, or - for stdout.",
 )
-@click.option("--words", is_flag=True, help="As the service takes them: in words, without outcomes; to be scored.")
+@click.option("--words", is_flag=True, help="Write words and leave out the outcomes, ready for scoring by the service.")
 def main(rows: int, seed: int, output: str, words: bool) -> None:
-    """Write synthetic credit applications as CSV, coded as the public data set is."""
+    """Write synthetic credit applications as CSV, with the codes of the public data set."""
     try:
         opened = click.open_file(output, "w", encoding="utf-8", lazy=False)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""`python -m deploy.archive`: move a bento or a model to another machine, as one file with its checksum.
+"""`python -m deploy.archive`: move a bento or a model to another machine, as one file with a checksum.
 
-The checksum tells a broken file from a whole one. It tells a forged file only if it comes by another way than the file,
-or from a place that others can't write to; so where an archive is imported from must be trusted.
+The checksum detects a damaged file. It detects a forged one only if it arrives by another route than the file, or if
+nobody else can write to the place where both are kept. So import only from places you trust.
 """
 
 from __future__ import annotations
@@ -36,38 +36,42 @@ Item = bentoml.Bento | bentoml.Model
 
 @click.group()
 def cli() -> None:
-    """Move bentos and models between machines: to a folder, or to and from s3://BUCKET/KEY."""
+    """Move bentos and models between machines, as files or through s3://BUCKET/KEY."""
 
 
 @cli.command("export")
 @click.argument("tag")
 @click.argument("destination")
 def export(tag: str, destination: str) -> None:
-    """Write the bento or model TAG to DESTINATION, with its sha256 beside it.
+    """Export the bento or model TAG to DESTINATION.
 
-    DESTINATION is a file, or a folder with a slash at its end, here or on s3://. The name of the file says the format:
-    .bento or .bentomodel (BentoML's own), .tar, .gz, .xz, .bz2 or .zip. A bento takes its model along.
+    DESTINATION is a file, or a folder if it ends in a slash, on this machine or on s3://. The file's extension selects
+    the format: .bento or .bentomodel (BentoML's own), .tar, .gz, .xz, .bz2 or .zip. Its sha256 is written beside it. A
+    bento includes its model.
     """
-    kind, item = _found(tag)
+    kind, item = _find_item(tag)
     if destination.endswith("/"):
         destination += f"{item.tag.name}-{item.tag.version}{OWN_SUFFIXES[kind]}"
-    output_format = _format(destination, OWN_SUFFIXES[kind])
-    with _to(destination) as archive:
+    output_format = _format_of(destination, OWN_SUFFIXES[kind])
+    with _open_destination(destination) as archive:
         item.export(str(archive), output_format)
         _checksum_file(archive).write_text(f"{_sha256(archive)}  {destination.rpartition('/')[2]}\n")
-    click.echo(f"{item.tag} is in {destination}, its checksum in {destination}.sha256")
+    click.echo(f"Exported {item.tag} to {destination}, and its checksum to {destination}.sha256")
 
 
 @cli.command("import")
 @click.argument("source")
 def import_(source: str) -> None:
-    """Put the bento or model in the file SOURCE, here or on s3://, into the store, if its checksum is right."""
-    with _from(source) as archive:
+    """Import the bento or model in SOURCE into the store.
+
+    SOURCE is a file on this machine or on s3://, with its sha256 beside it. It is refused if the sha256 does not match.
+    """
+    with _open_source(source) as archive:
         _verify(archive, source)
-        kind = "model" if PurePosixPath("model.yaml") in map(PurePosixPath, _names(archive, source)) else "bento"
+        kind = "model" if PurePosixPath("model.yaml") in map(PurePosixPath, _list_paths(archive, source)) else "bento"
         load = bentoml.models.import_model if kind == "model" else bentoml.bentos.import_bento
         try:
-            item: Item = load(str(archive), _format(source, OWN_SUFFIXES[kind]))
+            item: Item = load(str(archive), _format_of(source, OWN_SUFFIXES[kind]))
         except (BentoMLException, OSError, ValueError) as error:
             raise DeployError(f"{source} can't be imported: {error}") from None
     if kind == "model" and item.tag.name == MODEL_NAME:
@@ -77,35 +81,39 @@ def import_(source: str) -> None:
             bentoml.models.delete(item.tag)
             raise DeployError(f"{source} was not imported: {error}") from None
     serve = f"bentoml serve {item.tag}" if kind == "bento" else f"CREDIT_RISK_MODEL={item.tag} bentoml serve"
-    click.echo(f"{item.tag} is in the store. Serve it: {serve}")
+    click.echo(f"Imported {item.tag}. To serve it, run: {serve}")
 
 
-def _found(tag: str) -> tuple[str, Item]:
+def _find_item(tag: str) -> tuple[str, Item]:
+    """Find a bento or a model in the store, and say which of the two it is. Raises DeployError if there is none."""
     for kind, get in (("bento", bentoml.bentos.get), ("model", bentoml.models.get)):
         try:
             return kind, get(tag)
         except (BentoMLException, ValueError):
             continue
-    raise DeployError(f"there is no bento and no model {tag}; `bentoml list` and `bentoml models list` show them")
+    raise DeployError(f"there is no bento or model {tag}; list them with `bentoml list` and `bentoml models list`")
 
 
-def _format(name: str, own: str) -> str:
-    """BentoML's word for the format of a file of this name."""
+def _format_of(name: str, own: str) -> str:
+    """Return BentoML's name for a file's format; `own` is the suffix of BentoML's own. Raises DeployError."""
     if name.endswith(own):
         return own[1:]
     if not name.endswith(SUFFIXES):
-        raise DeployError(f"{name} is of no format that is known: let it end in {own}, {', '.join(SUFFIXES)}")
+        raise DeployError(f"{name} has an unknown extension; use one of {own}, {', '.join(SUFFIXES)}")
     return name.rpartition(".")[2].replace("tgz", "gz")
 
 
 @contextmanager
-def _to(destination: str) -> Iterator[Path]:
-    """A file to write; it appears at the destination when it is whole, its checksum file first."""
+def _open_destination(destination: str) -> Iterator[Path]:
+    """Yield a temporary file to write to, and move it to the destination once it is complete.
+
+    The checksum file is moved first, so that the archive is never there without its checksum.
+    """
     with tempfile.TemporaryDirectory(prefix="credit-risk-export-") as folder:
         archive = Path(folder, PurePosixPath(destination).name)
         yield archive
-        moved = (_checksum_file(archive), f"{destination}.sha256"), (archive, destination)
-        for file, target in moved:
+        moves = (_checksum_file(archive), f"{destination}.sha256"), (archive, destination)
+        for file, target in moves:
             if destination.startswith("s3://"):
                 Aws(None).copy(str(file), target)
             else:
@@ -123,12 +131,12 @@ def _put(file: Path, target: Path) -> None:
 
 
 @contextmanager
-def _from(source: str) -> Iterator[Path]:
-    """The archive at the source as a file, with its checksum file beside it."""
+def _open_source(source: str) -> Iterator[Path]:
+    """Yield the archive as a local file, with its checksum file beside it."""
     if not source.startswith("s3://"):
         for path in (Path(source), _checksum_file(Path(source))):
             if not path.is_file():
-                raise DeployError(f"there is no file {path}; `python -m deploy.archive export` makes both")
+                raise DeployError(f"there is no file {path}; `python -m deploy.archive export` writes it")
         yield Path(source)
         return
     with tempfile.TemporaryDirectory(prefix="credit-risk-import-") as folder:
@@ -140,17 +148,17 @@ def _from(source: str) -> Iterator[Path]:
 
 
 def _verify(archive: Path, source: str) -> None:
-    """Raises DeployError where the archive is not what its checksum says, or would write outside of its folder."""
+    """Raise DeployError if the archive does not match its checksum, or has paths outside its own folder."""
     if _checksum_file(archive).read_text().split(" ")[0].strip() != _sha256(archive):
-        raise DeployError(f"{source} is not what its checksum says: it is broken or was changed; export it anew")
-    for name in _names(archive, source):
+        raise DeployError(f"{source} does not match its checksum, so it is damaged or was changed; export it again")
+    for name in _list_paths(archive, source):
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
-            raise DeployError(f"{source} holds a file that would land outside of its folder: no export of BentoML does")
+            raise DeployError(f"{source} has a path outside its own folder, unlike BentoML's exports; do not use it")
 
 
-def _names(archive: Path, source: str) -> list[str]:
-    """The files in an archive. Raises DeployError where it is none, or holds anything but files and folders."""
+def _list_paths(archive: Path, source: str) -> list[str]:
+    """List the paths in an archive. Raises DeployError if it can't be read, or if it holds links or devices."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as zipped:
@@ -158,9 +166,9 @@ def _names(archive: Path, source: str) -> list[str]:
         with tarfile.open(archive) as tar:
             members = tar.getmembers()
     except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError):
-        raise DeployError(f"{source} is not an archive that can be read") from None
+        raise DeployError(f"{source} is not a readable archive; export it again") from None
     if not all(member.isfile() or member.isdir() for member in members):
-        raise DeployError(f"{source} holds links or devices: no export of BentoML does")
+        raise DeployError(f"{source} contains links or devices, unlike BentoML's exports; do not use it")
     return [member.name for member in members]
 
 

@@ -1,4 +1,4 @@
-"""The `aws` command line, version 1 or 2, whose settings (profile, AWS_ENDPOINT_URL and so on) all hold."""
+"""Run the `aws` command line, version 1 or 2. Its own settings apply, such as the profile and AWS_ENDPOINT_URL."""
 
 from __future__ import annotations
 
@@ -20,54 +20,54 @@ _ERROR = re.compile(r"An error occurred \((\w+)\).*?: (.*)", re.DOTALL)
 
 
 class Aws:
-    """Runs commands in one region, as one account. In a dry run it prints what it is for."""
+    """Runs commands in one region, as one account. In a dry run, `run` prints them instead."""
 
     def __init__(self, region: str | None, *, dry_run: bool = False) -> None:
-        """Raises DeployError where there is no `aws`, no region or no valid credentials."""
-        # The virtual environment's own one, where the environment is used without being activated.
+        """Raise DeployError if there is no `aws`, no region or no valid credentials."""
+        # A virtual environment that is not activated is not on PATH, but may have an `aws` of its own.
         found = shutil.which("aws") or shutil.which("aws", path=str(Path(sys.executable).parent))
         if found is None:
-            raise DeployError("aws is not installed: pip install -r requirements-deploy.txt, or install AWS CLI 2")
+            raise DeployError("aws is not installed; run pip install -r requirements-deploy.txt, or install AWS CLI 2")
         self._executable = found
         self.dry_run = dry_run
         self.region = region or self._default_region()
         try:
             self.account = str(self.read("sts", "get-caller-identity")["Account"])
         except AwsError as error:
-            raise DeployError(f"AWS knows no valid credentials; set them up with `aws configure`: {error}") from None
+            raise DeployError(f"aws has no valid credentials; set them up with `aws configure` ({error})") from None
 
     def read(self, *arguments: str) -> Any:
-        """The answer to a command that changes nothing, also in a dry run. Raises AwsError."""
+        """Run a command that changes nothing, even in a dry run, and return its answer. Raises AwsError."""
         return self._run(*arguments)
 
     def run(self, *arguments: str, stdin: str | None = None, shown: str | None = None) -> Any:
-        """The answer to a command; in a dry run it is printed instead, and the answer is None. Raises AwsError.
+        """Run a command and return its answer. A dry run prints the command and returns None. Raises AwsError.
 
-        What no list of processes should show goes in by stdin; a dry run prints `shown` for it.
+        Pass secrets by stdin, as any user can list the arguments of a process. A dry run prints `shown` in its place.
         """
         if self.dry_run:
-            click.echo(self.shown(*arguments) + (f" <<< {shlex.quote(shown)}" if shown else ""))
+            click.echo(self.command_line(*arguments) + (f" <<< {shlex.quote(shown)}" if shown else ""))
             return None
         return self._run(*arguments, stdin=stdin)
 
     def copy(self, source: str, target: str) -> None:
-        """Copy a file to s3:// or from there. Raises AwsError."""
+        """Copy a file to or from s3://. Raises AwsError."""
         self._output("s3", "cp", "--only-show-errors", source, target)
 
     def password(self) -> str:
-        """What a container tool logs in to ECR with, as the user AWS."""
+        """Return the password with which a container tool logs in to ECR as the user AWS. Raises AwsError."""
         return self._output("ecr", "get-login-password").strip()
 
-    def shown(self, *arguments: str) -> str:
-        """The command as one would type it."""
+    def command_line(self, *arguments: str) -> str:
+        """Format a command as a user would type it."""
         return shlex.join(["aws", "--region", self.region, *arguments])
 
     def _default_region(self) -> str:
-        told = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        configured = told or self._call("configure", "get", "region").stdout.strip()
-        if not configured:
-            raise DeployError("no region is set: give --region, set AWS_REGION, or run `aws configure`")
-        return configured
+        variable = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        region = variable or self._call("configure", "get", "region").stdout.strip()
+        if not region:
+            raise DeployError("no region is set; give --region, set AWS_REGION or run `aws configure`")
+        return region
 
     def _run(self, *arguments: str, stdin: str | None = None) -> Any:
         output = self._output(*arguments, stdin=stdin)
@@ -76,8 +76,8 @@ class Aws:
     def _output(self, *arguments: str, stdin: str | None = None) -> str:
         result = self._call("--region", self.region, "--output", "json", *arguments, stdin=stdin)
         if result.returncode:
-            told = _ERROR.search(result.stderr)
-            code, message = told.groups() if told else ("", result.stderr)
+            match = _ERROR.search(result.stderr)
+            code, message = match.groups() if match else ("", result.stderr)
             raise AwsError(f"aws {' '.join(arguments[:2])} failed: {' '.join(message.split())}", code)
         return result.stdout
 

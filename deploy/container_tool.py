@@ -1,4 +1,4 @@
-"""Docker or Podman, whichever this machine has."""
+"""Find Docker or Podman on this machine."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ TOOLS = ("docker", "podman")
 
 
 def find_container_tool(wanted: str | None = None) -> str:
-    """`docker` or `podman`: the wanted one, else the first that can work here.
+    """Return `docker` or `podman`: the wanted one, else the first that works.
 
-    Raises DeployError where none can. Docker's client may be installed without its engine.
+    Raises DeployError if none works. Being installed is not enough, as Docker's client may lack a running engine.
     """
     for tool in (wanted,) if wanted else TOOLS:
         if shutil.which(tool) and subprocess.run([tool, "info"], capture_output=True, check=False).returncode == 0:
             return tool
-    raise DeployError(
-        f"no {wanted or 'docker or podman'} that works: install Docker or Podman, and see that its engine runs"
-    )
+    failure = f"{wanted} does not work" if wanted else "neither docker nor podman works"
+    raise DeployError(f"{failure} on this machine; install Docker or Podman and start its engine")

@@ -1,4 +1,4 @@
-"""What stops a command, with one sentence that names the fix."""
+"""Errors that stop a command, each with one sentence that names the fix."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import click
 
 
 class DeployError(click.ClickException):
-    """Ends the command with its sentence on stderr and exit code 1."""
+    """Stops the command: its sentence goes to stderr, and the exit code is 1."""
 
 
 class AwsError(DeployError):
-    """An AWS command failed; `code` is AWS's name of the error, empty where the command did not get so far."""
+    """A failed AWS command. `code` is AWS's name for the error, empty if the command did not reach AWS."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)

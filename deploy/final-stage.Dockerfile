@@ -1,7 +1,7 @@
 find /app/.venv -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
  && find /app/.venv -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) -delete
 
-# Everything above is the last command of the stage that installs. Only the stage below is kept.
+# The lines above end the stage that installs the packages. Only the stage below becomes the image.
 FROM python:3.11-slim
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -12,20 +12,20 @@ ENV PATH=/app/.venv/bin:$PATH \
     BENTOML_DO_NOT_TRACK=True \
     CREDIT_RISK_WORKERS=1 \
     CREDIT_RISK_DECISION_LOG=stdout
-# BentoML makes these folders in its home if it does not find them, which a read-only root file system forbids.
+# BentoML creates these folders in its home if they are missing, which a read-only root file system forbids.
 RUN groupadd --gid 1034 bentoml \
  && useradd --uid 1034 --gid bentoml --create-home bentoml \
  && mkdir -p /home/bentoml/bento /home/bentoml/bentos /home/bentoml/models /home/bentoml/envs /home/bentoml/tmp \
  && chown -R bentoml:bentoml /home/bentoml
 COPY --from=base-container /app/.venv /app/.venv
-# While modules are imported the garbage collector finds nothing and takes a tenth of the start.
+# While modules are imported, the garbage collector finds nothing but takes a tenth of the start-up time.
 # credit_risk/serving/bento/garbage.py turns it on again.
 RUN echo 'import gc; gc.disable()' > "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/start.pth"
 WORKDIR /home/bentoml/bento
-# As a volume it stays writable for the service's user on a read-only root file system.
+# A volume stays writable for the service's user on a read-only root file system.
 VOLUME /tmp
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('BENTOML_PORT', '3000') + '/readyz', timeout=4)"]
-# Keep-alive lasts longer than the 60 s after which a load balancer closes idle connections, so that the load balancer
-# closes them first. The shutdown ends within the 30 s that ECS grants.
+# Idle connections stay open for longer than the 60 s after which a load balancer closes them, so that the service never
+# closes one that the load balancer is about to use. Shutdown finishes within the 30 s that ECS grants.
 CMD ["serve", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "25"]

@@ -1,90 +1,121 @@
-"""The figures in the README are those of bench/results, and what is claimed of them holds there."""
+"""The docs say what is so: tables are those of the results and the code, versions agree, and links lead somewhere."""
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import re
-from statistics import median
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from credit_risk import __version__
 from tests.conftest import PROJECT
 
-README = (PROJECT / "README.md").read_text()
+DOCS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *PROJECT.glob("docs/**/*.md")]
+DOCS += [PROJECT / "bench" / "README.md", PROJECT / "data" / "README.md"]
 RESULTS = PROJECT / "bench" / "results"
-Row = dict[str, Any]
+COMPARED = ("throughput", "accountable", "batching", "sockets")
 
 
-def rows(experiment: str) -> list[Row]:
-    found: list[Row] = json.loads((RESULTS / f"{experiment}.json").read_text())["rows"]
-    return found
+def results(experiment: str) -> Any:
+    return json.loads((RESULTS / f"{experiment}.json").read_text())
 
 
-def test_the_table_is_that_of_the_results() -> None:
-    figures = ("requests_per_second", "p50_ms", "p99_ms", "memory_mb")
-    measured = [[r[figure]["median"] for figure in figures] for r in rows("throughput") if r["connections"] == 64]
-    ours = measured[0][0]
-    expected = [
-        f"| {rate:,.0f} | {p50:.2f} | {p99:.2f} | {ours / rate:.2f} | {memory:.0f} |"
-        for rate, p50, p99, memory in measured
-    ]
-    section = README[README.index("## Measure") : README.index("## Develop")]
-    table = re.findall(r"^\| [^|]+(\| [\d,]+ \|.*)$", section, re.MULTILINE)
-    assert table == expected
-    assert len(expected) == 6
+def test_what_is_made_by_a_command_is_up_to_date() -> None:
+    files = [str(path) for path in DOCS if "[[[cog" in path.read_text()]
+    assert len(files) >= 4
+    command = [str(Path(sys.executable).with_name("cog")), "--check", "-P", "-I", str(PROJECT), *files]
+    check = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert check.returncode == 0, f"run `make docs`\n{check.stdout}{check.stderr}"
 
 
-def test_nothing_failed_and_the_machine_is_named() -> None:
-    assert all(row["non_2xx"] == row["failed"] == 0 for row in rows("throughput") + rows("batching"))
-    assert all(row["wrong"] == 0 for row in rows("open-loop"))
-    for experiment in ("throughput", "batching", "large-batches", "open-loop"):
-        assert "cores of" in json.loads((RESULTS / f"{experiment}.json").read_text())["machine"]["processor"]
+@pytest.mark.parametrize("experiment", [*COMPARED, "large-batches", "open-loop", "containers"])
+def test_the_machine_of_every_result_is_named(experiment: str) -> None:
+    assert "cores of" in results(experiment)["machine"]["processor"]
 
 
-def test_the_sentences_are_those_of_the_results() -> None:
-    by_size = {
-        r["max_batch_size"]: r["requests_per_second"]["median"] for r in rows("batching") if r["connections"] == 64
+@pytest.mark.parametrize("experiment", COMPARED)
+def test_nothing_failed_while_it_was_measured(experiment: str) -> None:
+    assert all(row["non_2xx"] == row["failed"] == 0 for row in results(experiment)["rows"])
+
+
+def test_overload_gave_no_wrong_answer() -> None:
+    assert all(row["wrong"] == 0 for row in results("open-loop")["rows"])
+
+
+def test_the_readme_is_short() -> None:
+    assert len((PROJECT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_the_changelog_is_of_this_version() -> None:
+    headings = re.findall(r"^## (.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    released = [heading for heading in headings if heading != "Unreleased"]
+    assert re.fullmatch(rf"{re.escape(__version__)} - \d{{4}}-\d\d-\d\d", released[0])
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_link_leads_to_a_file(path: Path) -> None:
+    for link in re.findall(r"\]\((?!http)([^)#]+)", path.read_text()):
+        assert path.parent.joinpath(link).exists(), link
+
+
+def test_every_decision_is_listed() -> None:
+    folder = PROJECT / "docs" / "decisions"
+    listed = re.findall(r"\((\d{4}[^)]*)\)", (folder / "README.md").read_text())
+    assert listed == sorted(path.name for path in folder.glob("0*.md"))
+
+
+def test_no_document_names_this_machine_or_a_package_host() -> None:
+    for path in DOCS:
+        assert not re.search(r"/work/|/root/|pypi\.org|npmjs", path.read_text()), path
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Of the distributions that provide the modules which the package and its scripts import."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=\[ ;]", name)[0].lower().replace("_", "-") for name in project["dependencies"]}
+    roots = {
+        name.partition(".")[0]
+        for path in [*PROJECT.glob("credit_risk/**/*.py"), PROJECT / "service.py", PROJECT / "train.py"]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [str(node.module)]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
     }
-    assert f"{by_size[100] / by_size[1]:.1f}x at 64 connections: {by_size[1]:,.0f} requests/s" in README
-    assert f"{by_size[100]:,.0f} with batches of up to 100" in README
-    both, reasons, neither = (row["requests_per_second"]["median"] for row in rows("accountable")[:3])
-    sentence = f"{both:,.0f} requests/s with both, {reasons:,.0f} without the log, {neither:,.0f} without either"
-    assert sentence in README
-    for row in rows("large-batches")[:2]:
-        rate = row["applications_per_second"]
-        assert f"{rate['median']:,.0f} ({rate['least']:,.0f} to {rate['most']:,.0f})" in README
-    ratio = rows("large-batches")[-1]["p99 beside large batches, of alone"]["median"]
-    assert f"{ratio:.2f} times what it is without" in README
-    single = {row["peer"]: row["p50_ms"]["median"] for row in rows("throughput") if row["connections"] == 1}
-    assert f"median of {single['this service']:.2f} ms (FastAPI {single['FastAPI']:.2f} ms)" in README
+    provided = packages_distributions()
+    for root in roots - sys.stdlib_module_names - {"credit_risk", "service"}:
+        names = {name.lower().replace("_", "-") for name in provided[root]}
+        assert names & declared, f"{root} comes from {names}, of which pyproject.toml declares none"
 
 
-def test_what_is_said_of_overload_is_what_happened() -> None:
-    measured = rows("open-loop")
-    most = {number: max(row["goodput"] for row in measured if row["round"] == number) for number in (1, 2, 3)}
-    three = [row for row in measured if row["of saturation"] == 3.0]
-    assert len(three) == 3
-    share = 100 * median(row["goodput"] / most[row["round"]] for row in three)
-    assert f"{median(row['goodput'] for row in three):,.0f} decisions/s, {share:.0f} % of" in README
-    assert f"a median of {median(row['p50_ms'] for row in three) / 1000:.1f} s" in README
-    unsent, due, refused, wrong = (sum(row[n] for row in three) for n in ("unsent", "due", "refused", "wrong"))
-    assert f"{unsent:,} of {due:,} requests were not sent" in README
-    assert f"{refused:,} were refused and {wrong} answered wrongly" in README
-    assert f"{median(row['recovery_seconds'] for row in three):.1f} s after the load" in README
-
-
-def test_what_is_said_of_containers_is_what_happened() -> None:
-    *sizes, overload = rows("containers")
-    guide = " ".join((PROJECT / "docs" / "deploy.md").read_text().split())
-    for row in sizes:
-        medians = [row[figure]["median"] for figure in ("seconds_to_ready", "requests_per_second", "p50_ms", "p99_ms")]
-        ready, rate, p50, p99 = medians
-        assert f"| {ready:.1f} | {rate:,.0f} | {p50:.1f} | {p99:,.1f} | {row['memory_mb']:.0f} |" in guide
-    assert sum(row["failed"] + row["non_2xx"] for row in sizes[:3]) == 0
-    assert f"of the tutorial's, {sizes[3]['failed'] + sizes[3]['non_2xx']} did" in guide
-    assert f"{overload['goodput']:,.0f} decisions/s, {overload['refused']} refused" in guide
-    assert f"{overload['unsent']:,} of {overload['due']:,} not sent" in guide
-    assert f"{overload['checked']} answers were compared with those before it, {overload['wrong']} differed" in guide
-    assert f"memory {overload['memory_mb']:.0f} MB" in guide
-    assert overload["runs"]
-    assert overload["failed"] == overload["wrong"] == 0
-    assert overload["recovery_seconds"] < 5
+@pytest.mark.parametrize(
+    ("present", "taken"),
+    [
+        (["python3.11", "python3.13"], "python3.11"),
+        (["python3.12", "python3.13"], "python3.12"),
+        (["python3.13"], "python3.13"),
+        ([], ""),
+    ],
+)
+def test_make_takes_the_first_python_that_is_there(present: list[str], taken: str, tmp_path: Path) -> None:
+    for name in present:
+        (tmp_path / name).write_text("#!/bin/sh\nexit 0\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "python3.10").write_text("#!/bin/sh\nexit 0\n")
+    command = ["/usr/bin/make", "--no-print-directory", "-n", "environment/uv", "VENV=environment"]
+    shown = subprocess.run(
+        command, cwd=PROJECT, env=os.environ | {"PATH": f"{tmp_path}"}, capture_output=True, text=True, check=True
+    ).stdout
+    assert f'test -n "{taken}"' in shown
+    assert taken == "" or f"{taken} -m venv environment" in shown

@@ -21,7 +21,8 @@ from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.errors import DataError
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import load_model
-from credit_risk.portfolio.readers import Chunk, Report, check_paths, read
+from credit_risk.portfolio.checking import Chunk
+from credit_risk.portfolio.readers import Report, check_paths, read
 from credit_risk.portfolio.scoring import score_chunk
 from credit_risk.portfolio.writer import Output
 

@@ -1,8 +1,4 @@
-"""Read files of applications some rows at a time, and refuse what the service would refuse.
-
-The contract checks each different cell of a column once. A row with a refused cell is then checked whole, as JSON, so
-that its faults are told in the service's words.
-"""
+"""Read files of applications, some rows at a time."""
 
 from __future__ import annotations
 
@@ -10,39 +6,28 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from credit_risk.contract.application import CATEGORIES, EXAMPLE, FIELDS
+from credit_risk.contract.application import FIELDS
 from credit_risk.contract.errors import DataError, InvalidRequestError
 from credit_risk.contract.parsing import parse_application
-from credit_risk.model.features import Columns, columns_of
+from credit_risk.model.features import columns_of
+from credit_risk.portfolio.checking import Chunk, Reject, check_table, json_object, rejects_of
 
 BLOCK = 4_000_000  # bytes of CSV parsed in one go
 LONGEST_LINE = 1_000_000  # bytes of NDJSON
 SUFFIXES = (".csv", ".ndjson", ".parquet")
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_EXAMPLE = {field: json.dumps(value) for field, value in EXAMPLE.model_dump().items()}
 Report = Callable[[float], object]  # takes the share of the file that was read
-Reject = tuple[int, str, str]  # number of the row, field (empty: the row as a whole), fix
-
-
-class Chunk(NamedTuple):
-    """Some rows of a file."""
-
-    columns: Columns  # of the n valid applications
-    numbers: NDArray[np.int64]  # of their rows in the file, from 1, (n,)
-    passed: dict[str, pa.Array]  # their further columns, by name
-    rejects: list[Reject]  # the faults of the other rows
 
 
 def check_paths(applications: Path, output: Path, rejects: Path) -> None:
@@ -97,7 +82,7 @@ def _read_csv(path: Path, rows_at_once: int, report: Report) -> Iterator[Chunk]:
                 numbers = np.setdiff1d(rows, list(ragged))[: len(table)]
                 first = int(numbers[-1]) + 1
                 rejects = [ragged.pop(row) for row in sorted(ragged) if row < first]
-                yield _judged(table, numbers, rejects, _json_of_text)
+                yield check_table(table, numbers, rejects, _json_of_text)
             report(file.tell() / size)
     yield Chunk({}, np.arange(0), {}, list(ragged.values()))
 
@@ -107,7 +92,7 @@ def _read_parquet(path: Path, rows_at_once: int, report: Report) -> Iterator[Chu
         _check_names(path, file.schema_arrow.names)
         read = 0
         for batch in file.iter_batches(rows_at_once):
-            yield _judged(pa.table(batch), np.arange(read + 1, read + len(batch) + 1), [], _json_of_value)
+            yield check_table(pa.table(batch), np.arange(read + 1, read + len(batch) + 1), [], _json_of_value)
             read += len(batch)
             report(read / file.metadata.num_rows)
 
@@ -126,7 +111,7 @@ def _read_ndjson(path: Path, rows_at_once: int, report: Report) -> Iterator[Chun
     with path.open("rb") as file:
         lines = enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1)
         while some := list(islice(lines, rows_at_once)):
-            right, numbers, further, rejects = [], [], [], []
+            valid, numbers, further, rejects = [], [], [], []
             for number, line in some:
                 if not line.strip():
                     continue
@@ -136,17 +121,17 @@ def _read_ndjson(path: Path, rows_at_once: int, report: Report) -> Iterator[Chun
                     raise DataError(f"line {number} of {path} is not JSON; put it right, or take it out") from None
                 others = _further_members(content)
                 if others:
-                    line = _object((key, json.dumps(value)) for key, value in content.pairs if key in FIELDS)
+                    line = json_object((key, json.dumps(value)) for key, value in content.pairs if key in FIELDS)
                 try:
-                    right.append(parse_application(line))
+                    valid.append(parse_application(line))
                 except InvalidRequestError as error:
-                    rejects += _rejects(number, error)
+                    rejects += rejects_of(number, error)
                 else:
                     numbers.append(number)
                     further.append(others)
             names = dict.fromkeys(name for others in further for name in others)
             passed = {name: pa.array([others.get(name) for others in further]) for name in names}
-            yield Chunk(columns_of(right), np.array(numbers, dtype=np.int64), passed, rejects)
+            yield Chunk(columns_of(valid), np.array(numbers, dtype=np.int64), passed, rejects)
             read += sum(map(len, some))
             report(read / max(1, size))
 
@@ -161,48 +146,6 @@ class _Object(dict[str, Any]):
 
 def _further_members(content: Any) -> dict[str, Any]:
     return {key: content[key] for key in content if key not in FIELDS} if isinstance(content, _Object) else {}
-
-
-def _object(members: Iterable[tuple[str, str]]) -> bytes:
-    return ("{" + ",".join(f'"{key}":{value}' for key, value in members) + "}").encode()
-
-
-def _judged(table: pa.Table, numbers: NDArray[np.int64], rejects: list[Reject], json_of: Callable[[Any], str]) -> Chunk:
-    """Check the applications of a table; `json_of` writes a cell as JSON."""
-    columns: dict[str, NDArray[Any]] = {}
-    right = np.ones(len(table), dtype=bool)
-    for field in FIELDS:
-        cells = table[field].combine_chunks()
-        cells = cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
-        encoded = cells.dictionary_encode("encode")
-        judged = [_value_of(field, json_of(cell)) for cell in encoded.dictionary.to_pylist()]
-        place = encoded.indices.to_numpy()
-        values = np.array([value for value, _ in judged], dtype=object if field in CATEGORIES else np.float64)
-        columns[field] = values[place]
-        right &= np.array([fine for _, fine in judged], dtype=bool)[place]
-    for row in np.flatnonzero(~right).tolist():
-        try:
-            parse_application(_object((field, json_of(table[field][row].as_py())) for field in FIELDS))
-        except InvalidRequestError as error:
-            rejects += _rejects(int(numbers[row]), error)
-    passed = {name: table[name].combine_chunks() for name in table.column_names if name not in FIELDS}
-    if not right.all():
-        columns = {field: values[right] for field, values in columns.items()}
-        passed = {name: values.filter(pa.array(right)) for name, values in passed.items()}
-    return Chunk(columns, numbers[right], passed, sorted(rejects, key=lambda reject: reject[0]))
-
-
-@lru_cache(maxsize=100_000)
-def _value_of(field: str, cell: str) -> tuple[Any, bool]:
-    """Read a field from JSON, and tell whether the contract accepts it. No field's validity depends on another."""
-    try:
-        return parse_application(_object((_EXAMPLE | {field: cell}).items())).__dict__[field], True
-    except InvalidRequestError:
-        return None, False
-
-
-def _rejects(number: int, error: InvalidRequestError) -> list[Reject]:
-    return [(number, str(detail["loc"][-1]) if detail["loc"] else "", detail["msg"]) for detail in error.detail]
 
 
 def _json_of_text(cell: str) -> str:

@@ -12,7 +12,7 @@ from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.policy import Policy
 from credit_risk.deciding.columns import decide_columns
 from credit_risk.model.store import StoredModel
-from credit_risk.portfolio.readers import Chunk
+from credit_risk.portfolio.checking import Chunk
 
 INPUT = "input_"  # put in front of an input column whose name an output column has
 

@@ -60,12 +60,12 @@ def train(dataset: Dataset, *, protected: bool, seed: int, advance: Callable[[],
     def fold(rows: tuple[Rows, Rows]) -> tuple[Any, Any]:
         fitted, held_out = rows
         ours = train_booster(matrix[fitted], outcomes[fitted], encoder, seed=seed)
-        theirs = train_tutorial_booster(all_13_fields[fitted], outcomes[fitted])
+        tutorials = train_tutorial_booster(all_13_fields[fitted], outcomes[fitted])
         advance()
-        return (held_out, predict(ours, matrix[held_out])), (held_out, predict(theirs, all_13_fields[held_out]))
+        return (held_out, predict(ours, matrix[held_out])), (held_out, predict(tutorials, all_13_fields[held_out]))
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        ours, theirs = zip(*threads.map(fold, splits(outcomes, groups, seed)), strict=True)
+        ours, tutorials = zip(*threads.map(fold, splits(outcomes, groups, seed)), strict=True)
     repeats = range(0, REPEATS * FOLDS, FOLDS)
 
     fitted, held_out = holdout_split(outcomes, groups, seed)
@@ -74,7 +74,7 @@ def train(dataset: Dataset, *, protected: bool, seed: int, advance: Callable[[],
         booster,
         vectorizer,
         CrossValidation.of(outcomes, [list(ours[start : start + FOLDS]) for start in repeats]),
-        CrossValidation.of(outcomes, [list(theirs[start : start + FOLDS]) for start in repeats]),
+        CrossValidation.of(outcomes, [list(tutorials[start : start + FOLDS]) for start in repeats]),
         Performance.of(outcomes[held_out], predict(booster, matrix[held_out])),
         reference_of(Explainer(booster, None, encoder).contributions(matrix[fitted]), predict(booster, matrix[fitted])),
         Sample([dataset.applications[row] for row in held_out], outcomes[held_out], predict(booster, matrix[held_out])),

@@ -1,1 +1,1 @@
-"""The service on AWS ECS Fargate: `python -m deploy.ecs`."""
+"""Run the service on AWS ECS Fargate: `python -m deploy.ecs`."""

@@ -1,4 +1,4 @@
-"""`python -m deploy.ecs`: the service on AWS ECS Fargate, from an image on this machine."""
+"""`python -m deploy.ecs`: run the service on AWS ECS Fargate, from an image on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from deploy.aws import Aws
 from deploy.container_tool import TOOLS
 from deploy.ecs.deployment import Deployment
-from deploy.ecs.image import Image
+from deploy.ecs.registry import Image
 from deploy.ecs.keys import load_keys
 from deploy.ecs.log import Ago, show_log
 from deploy.ecs.report import show_status
@@ -23,7 +23,10 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 def _stack_name(_context: click.Context, _option: click.Parameter, value: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value):
-        raise click.BadParameter("must be small letters, digits and hyphens, as it names the image repository too")
+        raise click.BadParameter(
+            "must consist of lowercase letters, digits and single hyphens and start with a letter, because it also "
+            "names the image repository"
+        )
     return value
 
 
@@ -32,9 +35,9 @@ stack_option = click.option(
     default="credit-risk",
     show_default=True,
     callback=_stack_name,
-    help="Name of the CloudFormation stack and of what is in it.",
+    help="Name of the CloudFormation stack and of its resources.",
 )
-region_option = click.option("--region", help="AWS region; without it, that of the environment or of `aws configure`.")
+region_option = click.option("--region", help="AWS region. By default, that of the environment or of `aws configure`.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print the commands instead of running them.")
 
 
@@ -42,27 +45,41 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Print the command
 def cli() -> None:
     """Run the credit-risk service on AWS ECS Fargate, behind a load balancer.
 
-    It takes the aws command line with credentials and, to deploy, docker or podman. All of it is one CloudFormation
-    stack: deploy/ecs/template.yaml.
+    Requires the aws command line with credentials and, to deploy, docker or podman. Everything is in one CloudFormation
+    stack, deploy/ecs/template.yaml.
     """
 
 
 @cli.command()
 @click.argument("image")
-@click.option("--api-keys-file", type=FILE, help="API keys in JSON, the sha256 of tokens by name; needed at first.")
 @click.option(
-    "--certificate", metavar="ARN", help="Certificate of AWS Certificate Manager; this or --plain-http at first."
+    "--api-keys-file",
+    type=FILE,
+    help="JSON file of API keys: the sha256 of each token by name. Required for the first deployment.",
 )
-@click.option("--plain-http", is_flag=True, help="API keys and applications travel unencrypted, for anybody to read.")
-@click.option("--vpc", help="ID of the VPC, with --subnets; the default VPC without it.")
-@click.option("--subnets", help="IDs of public subnets, with commas between, in two availability zones or more.")
-@click.option("--allowed-cidr", help="Addresses that may reach the service; at first 0.0.0.0/0.")
-@click.option("--cpu", type=CPU, help="CPU units of a task, 1024 to a core; at first 256.")
-@click.option("--memory", type=MEMORY, help="MiB of a task; at first 512.")
-@click.option("--min-tasks", type=click.IntRange(min=1), help="The fewest tasks; at first 1.")
-@click.option("--max-tasks", type=click.IntRange(min=1), help="The most tasks; at first 4.")
-@click.option("--alarm-email", help='Address for alarms, once it is confirmed; at first none, as with "".')
-@click.option("--tool", type=click.Choice(TOOLS), help="Which of them holds the image; docker where it runs.")
+@click.option(
+    "--certificate",
+    metavar="ARN",
+    help="Certificate in AWS Certificate Manager. The first deployment requires it or --plain-http.",
+)
+@click.option(
+    "--plain-http",
+    is_flag=True,
+    help="Serve without encryption, so that anybody on the way can read API keys and applications.",
+)
+@click.option("--vpc", help="ID of the VPC; requires --subnets. By default, the default VPC.")
+@click.option("--subnets", help="IDs of public subnets in at least two availability zones, separated by commas.")
+@click.option("--allowed-cidr", help="Addresses that may reach the service. Initially 0.0.0.0/0.")
+@click.option("--cpu", type=CPU, help="CPU units of a task, of which 1024 are one core. Initially 256.")
+@click.option("--memory", type=MEMORY, help="Memory of a task in MiB. Initially 512.")
+@click.option("--min-tasks", type=click.IntRange(min=1), help="Minimum number of tasks. Initially 1.")
+@click.option("--max-tasks", type=click.IntRange(min=1), help="Maximum number of tasks. Initially 4.")
+@click.option(
+    "--alarm-email", help='Email address for alarms, which its owner must confirm; "" for none. Initially none.'
+)
+@click.option(
+    "--tool", type=click.Choice(TOOLS), help="Tool that holds the image. By default docker if it runs, else podman."
+)
 @stack_option
 @region_option
 @dry_run_option
@@ -79,15 +96,16 @@ def deploy(
     dry_run: bool,
     **sizes: str | int | None,
 ) -> None:
-    """Deploy IMAGE, a local one such as credit_risk_classifier:TAG, or update to it.
+    """Deploy IMAGE, or update the running service to it.
 
-    It is pushed, and replaces what runs without an interruption. What no option names stays as it is. If the new image
-    does not get ready, AWS goes back to the one that ran.
+    IMAGE is a local image, such as credit_risk_classifier:TAG. It is pushed to the repository, and replaces the running
+    image without an interruption. Options that are left out keep their current values. If the new image does not
+    become ready, AWS returns to the previous one.
     """
     if certificate and plain_http:
-        raise click.UsageError("--certificate and --plain-http exclude each other")
+        raise click.UsageError("--certificate and --plain-http exclude each other; give one of them")
     if bool(vpc) != bool(subnets):
-        raise click.UsageError("--vpc and --subnets go together")
+        raise click.UsageError("--vpc and --subnets go together; give both or neither")
     parameters = {
         option.replace("_", " ").title().replace(" ", ""): str(value)
         for option, value in {**sizes, "vpc": vpc, "subnets": subnets}.items()
@@ -106,7 +124,7 @@ def deploy(
 @region_option
 @dry_run_option
 def status(stack: str, region: str | None, dry_run: bool) -> None:
-    """Show the stack's state, the URL, the images, tasks, rollout and alarms."""
+    """Show the stack, URL, images, tasks, rollout and alarms."""
     aws = Aws(region, dry_run=dry_run)
     show_status(aws, stack, Deployment(aws, stack).state())
 
@@ -116,31 +134,31 @@ def status(stack: str, region: str | None, dry_run: bool) -> None:
 @region_option
 @dry_run_option
 def rollback(stack: str, region: str | None, dry_run: bool) -> None:
-    """Return to the image that ran before; once more, and the newer one is back."""
+    """Return to the previous image. Run it again to return to the newer one."""
     Deployment(Aws(region, dry_run=dry_run), stack).roll_back()
 
 
 @cli.command()
-@click.option("--since", type=Ago(), default="10m", show_default=True, help="How far back: a number with s, m, h or d.")
-@click.option("--follow", is_flag=True, help="Go on with what is logged, until interrupted.")
+@click.option("--since", type=Ago(), default="10m", show_default=True, help="How far back to start, in s, m, h or d.")
+@click.option("--follow", is_flag=True, help="Keep printing new lines until interrupted.")
 @stack_option
 @region_option
 @dry_run_option
 def logs(since: timedelta, follow: bool, stack: str, region: str | None, dry_run: bool) -> None:
-    """Print what the service logged."""
+    """Print the log of the service."""
     aws = Aws(region, dry_run=dry_run)
     show_log(aws, Deployment(aws, stack).state(), since, follow=follow)
 
 
 @cli.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @stack_option
 @region_option
 @dry_run_option
 def destroy(yes: bool, stack: str, region: str | None, dry_run: bool) -> None:
-    """Delete the service and everything that belongs to it: images, API keys and logs too."""
+    """Delete the whole stack, with images, API keys and logs."""
     deployment = Deployment(Aws(region, dry_run=dry_run), stack)
     deployment.state()
     if not (yes or dry_run):
-        click.confirm(f"Delete {stack} with its images, API keys and logs for good?", abort=True)
+        click.confirm(f"Permanently delete {stack} with its images, API keys and logs?", abort=True)
     deployment.destroy()

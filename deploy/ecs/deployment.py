@@ -1,4 +1,4 @@
-"""What the commands do with the stack and what is not a part of it: the image, and traces of task definitions."""
+"""Deploy, roll back and destroy, including what CloudFormation does not do: push images, delete task definitions."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 import click
 
 from deploy.aws import Aws
-from deploy.ecs.image import Image, in_repository
+from deploy.ecs.registry import Image, in_repository
 from deploy.ecs.network import default_network
 from deploy.ecs.stack import Stack, State
 from deploy.errors import DeployError
 
-_DELETED_AT_ONCE = 10  # task definitions
+_MAX_DELETED = 10  # task definitions that AWS deletes in one call
 
 
 class Deployment:
-    """The service on AWS, by the name of its stack."""
+    """The service on AWS, identified by the name of its stack."""
 
     def __init__(self, aws: Aws, name: str) -> None:
         self._aws = aws
@@ -24,89 +24,89 @@ class Deployment:
         self.name = name
 
     def state(self) -> State:
-        """How it is now. Raises DeployError where there is none."""
+        """Return the current state of the stack. Raises DeployError if there is none."""
         return self._stack.require()
 
     def deploy(self, image: Image, parameters: Mapping[str, str]) -> None:
-        """Run this image, with these parameters of the template where they are to change. Raises DeployError."""
+        """Run an image, and change these parameters of the template; others stay as they are. Raises DeployError."""
         state = self._stack.require_settled()
         running = state.image_tag if state else ""
         if not running:
-            _require_for_the_first(parameters)
+            _check_first_parameters(parameters)
         if state is None:
             parameters = {**({} if "Vpc" in parameters else default_network(self._aws)), **parameters}
-            self._stack.create(parameters)  # the repository alone, so that there is where to push to
+            self._stack.create(parameters)  # only the repository, which the push needs
         self._push(image)
         tags = {"ImageTag": image.tag}
         if running and running != image.tag:
             tags["PreviousImageTag"] = running
         self._stack.update({**parameters, **tags})
         if not self._aws.dry_run:
-            self._tell(image.tag)
+            self._report(image.tag)
 
     def roll_back(self) -> None:
-        """Run the image that ran before. Raises DeployError where there is none."""
+        """Run the previous image. Raises DeployError if there is none."""
         self._stack.require_settled()
         state = self._stack.require()
         previous = state.parameters.get("PreviousImageTag", "")
         if not previous:
-            raise DeployError(f"no image ran in {self.name} before {state.image_tag or 'now'}: deploy the one you want")
+            raise DeployError(f"no image ran in {self.name} before {state.image_tag or 'now'}; deploy the one you want")
         if not in_repository(self._aws, self.name, previous):
-            raise DeployError(f"the image {previous} is no longer in the repository {self.name}: deploy it again")
+            raise DeployError(f"the image {previous} is no longer in the repository {self.name}; deploy it again")
         tags = {"ImageTag": previous, "PreviousImageTag": state.image_tag}
         self._stack.update(tags, by_previous_template=True)
         if not self._aws.dry_run:
-            self._tell(previous)
+            self._report(previous)
 
     def destroy(self) -> None:
-        """Delete the stack with all that is in it, and what CloudFormation leaves. Raises DeployError."""
+        """Delete the stack, and the task definitions that CloudFormation leaves behind. Raises DeployError."""
         self._stack.delete()
-        # CloudFormation only deregisters task definitions; inactive ones would be listed for ever.
+        # CloudFormation only deregisters task definitions, and AWS lists inactive ones forever.
         statuses = ("INACTIVE", "ACTIVE") if self._aws.dry_run else ("INACTIVE",)
         arns: list[str] = []
         for status in statuses:
             family = ("--family-prefix", self.name, "--status", status)
             arns += self._aws.read("ecs", "list-task-definitions", *family)["taskDefinitionArns"]
-        for start in range(0, len(arns), _DELETED_AT_ONCE):
-            batch = arns[start : start + _DELETED_AT_ONCE]
+        for start in range(0, len(arns), _MAX_DELETED):
+            batch = arns[start : start + _MAX_DELETED]
             self._aws.run("ecs", "delete-task-definitions", "--task-definitions", *batch)
         if not self._aws.dry_run:
-            click.echo(f"Nothing of {self.name} is left in {self._aws.region}.")
+            click.echo(f"Deleted all of {self.name} in {self._aws.region}.")
 
     def _push(self, image: Image) -> None:
         if in_repository(self._aws, self.name, image.tag):
-            click.echo(f"{image.tag} is in the repository already: not pushed again.", err=True)
+            click.echo(f"{image.tag} is already in the repository, so it is not pushed again.", err=True)
             return
         state = self._stack.state()
-        host = f"{self._aws.account}.dkr.ecr.{self._aws.region}.amazonaws.com"  # in a dry run there is no stack to tell
+        host = f"{self._aws.account}.dkr.ecr.{self._aws.region}.amazonaws.com"  # for a dry run, which has no stack yet
         repository = state.outputs["RepositoryUri"] if state else f"{host}/{self.name}"
         try:
             image.push(self._aws, repository)
         except DeployError as error:
             raise DeployError(
-                f"{error.message}. The repository {self.name} is there, without this image, and what ran runs on: "
-                "deploy again to continue, or destroy"
+                f"{error.message}; the repository {self.name} is there without this image, and any previous image "
+                "still runs: deploy again to continue, or destroy"
             ) from None
 
-    def _tell(self, tag: str) -> None:
+    def _report(self, tag: str) -> None:
         outputs = self.state().outputs
         url = outputs["Url"]
         click.echo(f"{tag} runs at {url}")
         if url.startswith("https:"):
             click.echo(
-                f"Let the domain of the certificate be a CNAME of {url.removeprefix('https://')}, and ask there."
+                f"Make the certificate's domain a CNAME of {url.removeprefix('https://')}, and send requests there."
             )
         else:
-            click.echo("API keys and applications travel unencrypted: --certificate ARN ends that.")
-        click.echo(f"Is it ready?  curl {url}/readyz")
-        click.echo(f"Ask it:       curl {url}/classify -H 'Authorization: Bearer TOKEN' -d @application.json")
+            click.echo("API keys and applications travel unencrypted; deploy with --certificate ARN to encrypt them.")
+        click.echo(f"Check readiness:      curl {url}/readyz")
+        click.echo(f"Send an application:  curl {url}/classify -H 'Authorization: Bearer TOKEN' -d @application.json")
 
 
-def _require_for_the_first(parameters: Mapping[str, str]) -> None:
+def _check_first_parameters(parameters: Mapping[str, str]) -> None:
     if "ApiKeys" not in parameters:
-        raise DeployError("the first deployment needs --api-keys-file: without API keys the service does not start")
+        raise DeployError("the first deployment needs --api-keys-file, as the service does not start without API keys")
     if "CertificateArn" not in parameters:
         raise DeployError(
-            "the first deployment needs --certificate ARN; or --plain-http, and API keys and applications travel "
+            "the first deployment needs --certificate ARN, or --plain-http if API keys and applications may travel "
             "unencrypted"
         )

@@ -1,4 +1,4 @@
-"""The API keys' file."""
+"""Read the file of API keys."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from credit_risk.serving.settings import Keys
 from deploy.errors import DeployError
 
-MAX_BYTES = 4096  # of a parameter of CloudFormation
+MAX_BYTES = 4096  # that CloudFormation takes in one parameter
 
 
 def load_keys(path: Path) -> dict[str, str]:
-    """The parameters ApiKeys and ApiKeysVersion by a file. Raises DeployError, which quotes nothing of it."""
+    """Read API keys as the parameters ApiKeys and ApiKeysVersion. Raises DeployError, which never quotes the file."""
     try:
         keys = TypeAdapter(Keys).validate_json(path.read_bytes())
     except OSError as error:
@@ -24,10 +24,10 @@ def load_keys(path: Path) -> dict[str, str]:
         keys = {}
     if not keys:
         raise DeployError(
-            f"{path} is not a JSON object of the sha256 of tokens, in hexadecimal, by name: "
+            f"{path} must be a JSON object of the sha256 of tokens, in hexadecimal, by name; "
             "`python -m credit_risk new-key NAME` makes one"
         )
     text = json.dumps(keys, sort_keys=True, separators=(",", ":"))
     if len(text) > MAX_BYTES:
-        raise DeployError(f"{path} has {len(text)} bytes of keys, and CloudFormation takes {MAX_BYTES}: leave some out")
+        raise DeployError(f"{path} has {len(text)} bytes of keys, but CloudFormation takes {MAX_BYTES}; leave some out")
     return {"ApiKeys": text, "ApiKeysVersion": sha256(text.encode()).hexdigest()[:12]}

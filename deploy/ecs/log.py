@@ -1,4 +1,4 @@
-"""What the service logged."""
+"""Print the log of the service."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Ago(click.ParamType[timedelta]):
-    """A time of the past, such as 10m; s, m, h and d are known."""
+    """A time before now, such as 10m, in s, m, h or d."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         match = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
         if match is None:
-            self.fail(f"{value!r} is not a number with s, m, h or d, such as 10m", param, ctx)
+            self.fail(f"{value!r} must be a number followed by s, m, h or d, such as 10m", param, ctx)
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def show_log(aws: Aws, state: State, since: timedelta, *, follow: bool) -> None:
-    """Print what was logged since then, and with `follow` go on until interrupted.
+    """Print what was logged since then. With `follow`, keep printing until interrupted.
 
-    Raises DeployError where there is the repository alone.
+    Raises DeployError if the service is not deployed yet.
     """
     if "LogGroup" not in state.outputs:
-        raise DeployError("the service is not deployed yet, so there is no log: deploy it")
+        raise DeployError("the service is not deployed yet, so it has no log; deploy it first")
     group = state.outputs["LogGroup"]
     start = int((datetime.now(UTC) - since).timestamp() * 1000)
     seen: set[str] = set()
     while True:
-        # Not `aws logs tail`, which version 1 lacks.
+        # Version 1 of the command line lacks `aws logs tail`.
         answer = aws.run("logs", "filter-log-events", "--log-group-name", group, "--start-time", str(start))
         if answer is None:
             return

@@ -1,4 +1,4 @@
-"""How the deployment is."""
+"""Print the status of the deployment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deploy.ecs.stack import State
 
 
 def show_status(aws: Aws, name: str, state: State) -> None:
-    """Print the stack's state, what runs, how the rollout goes and the alarms."""
+    """Print the state of the stack, its images, tasks, rollout and alarms."""
     rows = [("stack", f"{name} in {aws.region}: {state.status}")]
     for label, output in (("URL", "Url"), ("image", "ImageTag"), ("previous image", "PreviousImageTag")):
         rows.append((label, state.outputs.get(output) or "none"))
@@ -19,7 +19,7 @@ def show_status(aws: Aws, name: str, state: State) -> None:
 
 def _service_rows(aws: Aws, state: State) -> list[tuple[str, str]]:
     if "Service" not in state.outputs:
-        return [("service", "none yet: deploy again")]
+        return [("service", "none yet; deploy again")]
     where = ("--cluster", state.outputs["Cluster"], "--services", state.outputs["Service"])
     answer = aws.run("ecs", "describe-services", *where)
     if answer is None:

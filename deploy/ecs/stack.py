@@ -1,4 +1,4 @@
-"""The CloudFormation stack, of which everything on AWS is a part."""
+"""The CloudFormation stack, which holds everything on AWS."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class State(NamedTuple):
 
     @property
     def image_tag(self) -> str:
-        """The tag that runs; empty as long as there is the repository alone."""
+        """The tag that runs. It is empty while the stack holds only the repository."""
         return self.parameters.get("ImageTag", "")
 
 
 class Stack:
-    """A stack by its name."""
+    """A stack, identified by its name."""
 
     def __init__(self, aws: Aws, name: str) -> None:
         self._aws = aws
         self.name = name
 
     def state(self) -> State | None:
-        """How it is now; None if there is no such stack."""
+        """Return the current state, or None if there is no such stack. Raises AwsError."""
         try:
             return self._state(self.name)
         except AwsError as error:
@@ -53,32 +53,32 @@ class Stack:
             raise
 
     def require(self) -> State:
-        """How it is now. Raises DeployError if there is no such stack."""
+        """Return the current state. Raises DeployError if there is no such stack."""
         state = self.state()
         if state is None:
             raise DeployError(
-                f"there is no stack {self.name} in {self._aws.region}: name another with --stack or --region, "
-                "or make it with deploy"
+                f"there is no stack {self.name} in {self._aws.region}; name another with --stack or --region, "
+                "or create it with deploy"
             )
         return state
 
     def require_settled(self) -> State | None:
-        """How it is now, if it can be updated. Raises DeployError if not."""
+        """Return the current state, or None if there is no such stack. Raises DeployError if it can't be updated."""
         state = self.state()
         if state is None or state.status in _SETTLED:
             return state
-        fix = "wait until it has ended" if state.status.endswith("IN_PROGRESS") else "destroy it, then deploy anew"
-        raise DeployError(f"stack {self.name} is in {state.status} and can't be updated: {fix}")
+        fix = "wait for it to finish" if state.status.endswith("IN_PROGRESS") else "destroy it, then deploy again"
+        raise DeployError(f"stack {self.name} is in {state.status} and can't be updated; {fix}")
 
     def create(self, parameters: Mapping[str, str]) -> None:
-        """Create it and wait. Raises DeployError with the reasons if that fails, and then nothing is left of it."""
+        """Create the stack and wait. Raises DeployError with the reasons if that fails; nothing is left of it then."""
         given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
         self._apply("create-stack", given, *_BY_FILE, "--on-failure", "DELETE")
 
     def update(self, parameters: Mapping[str, str], *, by_previous_template: bool = False) -> None:
-        """Update it and wait; parameters that are not given stay as they are.
+        """Update the stack and wait. Parameters that are not given stay as they are.
 
-        Raises DeployError with the reasons if that fails, and then all is as before.
+        Raises DeployError with the reasons if that fails, and then everything is as before.
         """
         state = self.state()
         names = list(state.parameters) if state and by_previous_template else self._template_parameters()
@@ -86,13 +86,13 @@ class Stack:
         for name in names:
             if name in parameters:
                 entries.append({"ParameterKey": name, "ParameterValue": parameters[name]})
-            elif state is None or name in state.parameters:  # None in a dry run: it would be there by now
+            elif state is None or name in state.parameters:  # None in a dry run, which has not created it
                 entries.append({"ParameterKey": name, "UsePreviousValue": True})
         template = ("--use-previous-template",) if by_previous_template else _BY_FILE
         self._apply("update-stack", entries, *template)
 
     def delete(self) -> None:
-        """Delete it and wait. Raises DeployError with the reasons if that fails."""
+        """Delete the stack and wait. Raises DeployError with the reasons if that fails."""
         state = self.require()
         self._aws.run("cloudformation", "delete-stack", "--stack-name", self.name)
         self._wait(state.id, "DELETE_COMPLETE")
@@ -117,7 +117,7 @@ class Stack:
         except AwsError as error:
             if "No updates are to be performed" not in error.message:
                 raise
-            click.echo(f"Stack {self.name} is like this already.", err=True)
+            click.echo(f"Stack {self.name} is already up to date.", err=True)
             return
         if answer is not None:
             self._wait(answer["StackId"], "CREATE_COMPLETE" if command == "create-stack" else "UPDATE_COMPLETE")
@@ -125,24 +125,24 @@ class Stack:
     def _wait(self, stack_id: str, expected: str) -> None:
         if self._aws.dry_run:
             return
-        click.echo(f"Waiting for {expected} of stack {self.name}; this takes minutes", err=True)
+        click.echo(f"Waiting for stack {self.name} to reach {expected}; this takes several minutes", err=True)
         since = time.monotonic()
         with Console(stderr=True).status(self.name) as line:
             while (status := self._state(stack_id).status).endswith("IN_PROGRESS"):
-                line.update(f"{status} of stack {self.name} for {time.monotonic() - since:.0f} s")
+                line.update(f"Stack {self.name} is in {status}, {time.monotonic() - since:.0f} s so far")
                 time.sleep(_POLL_SECONDS)
         if status != expected:
             raise DeployError(f"stack {self.name} ended in {status}: {'; '.join(self._reasons(stack_id))}")
 
     def _reasons(self, stack_id: str) -> list[str]:
-        """What failed since the stack was last told to change, first things first."""
+        """List what failed in the last change to the stack, and why, oldest first."""
         events = self._aws.read("cloudformation", "describe-stack-events", "--stack-name", stack_id)["StackEvents"]
         recent = takewhile(lambda event: event.get("ResourceStatusReason") != "User Initiated", events)
         failed = [event for event in recent if event["ResourceStatus"].endswith("FAILED")]
         reasons = {event["LogicalResourceId"]: event.get("ResourceStatusReason", "no reason given") for event in failed}
-        # What was under way when the first one failed is cancelled, and tells nothing.
-        told = [f"{name}: {reason}" for name, reason in reasons.items() if "cancelled" not in reason]
-        return told[::-1] or ["no event says why"]
+        # CloudFormation cancels what is under way when something fails, and lists that as failed too.
+        causes = [f"{name}: {reason}" for name, reason in reasons.items() if "cancelled" not in reason]
+        return causes[::-1] or ["no event says why"]
 
     def _template_parameters(self) -> list[str]:
         summary = self._aws.read("cloudformation", "get-template-summary", *_BY_FILE)

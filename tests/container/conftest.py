@@ -1,4 +1,4 @@
-"""The image, made by `make image` as a user does, and containers of it."""
+"""The image, built by `make image` as a user would, and containers of it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from deploy.errors import DeployError
 from tests.conftest import PROJECT, user_environment
 from tests.e2e.conftest import free_port, server
 
-__all__ = ["server"]  # a fixture for the tests here too
+__all__ = ["server"]  # a fixture that the tests here use too
 
-SMALLEST_TASK = ("--memory", "512m", "--cpus", "0.25", "--read-only", "--cap-drop", "all")  # of Fargate, and hardened
+# The limits of Fargate's smallest task, hardened.
+SMALLEST_TASK = ("--memory", "512m", "--cpus", "0.25", "--read-only", "--cap-drop", "all")
 
 
 class Image(NamedTuple):
@@ -31,7 +32,7 @@ class Image(NamedTuple):
     tag: str
 
     def run(self, *command: str, entrypoint: str = "", options: tuple[str, ...] = ()) -> str:
-        """What a command prints in a container of its own."""
+        """Run a command in a new container, and return what it prints."""
         line = [
             self.tool,
             "run",
@@ -53,13 +54,13 @@ class Image(NamedTuple):
         return inspected
 
     def health_check(self) -> list[str]:
-        """The command; Podman shows it in another place than Docker."""
+        """Return the command of the health check, which Podman and Docker show in different places."""
         inspected = self.inspect()
         command: list[str] = (inspected.get("Healthcheck") or inspected["Config"]["Healthcheck"])["Test"]
         return command[1:]
 
 
-# Podman has systemd look after health, which is not everywhere; the check itself is run by a test.
+# Podman runs health checks with systemd, which is not everywhere. A test runs the check itself.
 NO_HEALTH = {"docker": (), "podman": ("--no-healthcheck",)}
 
 
@@ -76,7 +77,7 @@ class Container(NamedTuple):
         return shown.stdout + shown.stderr
 
     def wait(self, seconds: float = 40) -> int:
-        """The exit status, when it has ended by itself."""
+        """Wait until the container ends by itself, and return its exit status."""
         ended = subprocess.run(
             [self.tool, "wait", self.name], capture_output=True, text=True, timeout=seconds, check=True
         )
@@ -101,7 +102,7 @@ def image(trained: str) -> Image:  # noqa: ARG001 - the store must be filled
 
 @contextmanager
 def running(image: Image, *options: str) -> Iterator[Container]:
-    """`docker run -p PORT:3000 TAG` with these options, ready; removed afterwards."""
+    """Run a container of the image with these options, wait until it is ready, and remove it afterwards."""
     port = free_port()
     name = f"credit-risk-test-{uuid.uuid4().hex[:8]}"
     publish = ("-p", f"127.0.0.1:{port}:3000")

@@ -1,4 +1,4 @@
-"""A container held to the smallest task of Fargate, with a root file system that can't be written."""
+"""A container with the limits of Fargate's smallest task, and a read-only root file system."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_it_runs_as_a_user_without_rights(container: Container) -> None:
 
 
 def test_it_is_two_processes(container: Container) -> None:
-    """The parent and one worker: a task of Fargate has a fraction of a core."""
+    """They are the parent and one worker, because a small task of Fargate has a fraction of a core."""
     shown = container.execute("sh", "-c", "cat /proc/[0-9]*/comm")
     assert [name for name in shown.stdout.split() if name not in ("sh", "cat")] == ["bentoml", "python"]
 
@@ -51,7 +51,7 @@ def test_it_is_two_processes(container: Container) -> None:
         ("CREDIT_RISK_TYPO=1", "there is no setting CREDIT_RISK_TYPO"),
     ],
 )
-def test_it_refuses_to_start_wrong(image: Image, setting: str, sentence: str) -> None:
+def test_it_refuses_to_start_with_a_wrong_setting(image: Image, setting: str, sentence: str) -> None:
     command = [image.tool, "run", "--rm", *NO_HEALTH[image.tool], *SMALLEST_TASK, "-e", setting, image.tag]
     started = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert started.returncode == 1
@@ -65,14 +65,14 @@ def test_settings_come_from_the_environment(image: Image) -> None:
     options = ("-e", f"CREDIT_RISK_API_KEYS={keys}", "-e", "CREDIT_RISK_WORKERS=2")
     with running(image, *options, "-e", f"BENTOML_CONFIG_OVERRIDES={configuration}") as container:
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            ask(container, {})
-        assert ask(container, {"Authorization": "Bearer token"}) == 200
+            status_of(container, {})
+        assert status_of(container, {"Authorization": "Bearer token"}) == 200
         assert "max_batch_size=7" in container.log()
         shown = container.execute("sh", "-c", "cat /proc/[0-9]*/comm").stdout.split()
         assert shown.count("python") == 2
 
 
-def ask(container: Container, headers: dict[str, str]) -> int:
+def status_of(container: Container, headers: dict[str, str]) -> int:
     request = urllib.request.Request(
         f"{container.url}/classify", json.dumps(SAMPLE).encode(), {"Content-Type": "application/json", **headers}
     )
@@ -82,7 +82,8 @@ def ask(container: Container, headers: dict[str, str]) -> int:
 
 def test_it_ends_with_its_worker(image: Image) -> None:
     with running(image) as container:
-        killed = container.execute("python", "-c", "import os, signal; os.kill(-1, signal.SIGKILL)")  # spares the first
+        kill_all_but_the_first = "import os, signal; os.kill(-1, signal.SIGKILL)"
+        killed = container.execute("python", "-c", kill_all_but_the_first)
         assert killed.returncode == 0
         container.wait()
 

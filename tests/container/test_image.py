@@ -1,4 +1,4 @@
-"""What is in the image, and what is not."""
+"""What the image contains, and what it does not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from credit_risk.serving.bento.image import BASE_IMAGE
 from tests.conftest import PROJECT
 from tests.container.conftest import Image
 
-MOST_MEGABYTES = 330  # beyond the base image's
+MOST_MEGABYTES = 330  # on top of the base image
 TRAINING_AND_LOAD = {"locust", "scikit-learn", "nvidia-nccl-cu12", "xgboost"}
 
 
@@ -44,7 +44,7 @@ def test_it_holds_the_bento_and_nothing_else_of_the_project(image: Image) -> Non
     assert {path.removeprefix("/home/bentoml/bento/src/") for path in found} == names
 
 
-def test_it_says_how_it_is_to_be_run(image: Image) -> None:
+def test_its_configuration_says_how_to_run_it(image: Image) -> None:
     config = image.inspect()["Config"]
     assert config["User"] == "bentoml"
     assert "3000/tcp" in config["ExposedPorts"]
@@ -69,7 +69,7 @@ for array in (matrix, probabilities, model.scorer.margins(matrix)):
 
 
 def test_the_model_gives_the_same_probabilities_to_the_last_bit(image: Image, model: StoredModel) -> None:
-    """The image's XGBoost is the build without a GPU."""
+    """The image has XGBoost's build without a GPU."""
     applications = PROJECT / "data" / "applications.csv"
     options = ("-v", f"{applications}:/applications.csv:ro", "-e", "PYTHONPATH=src", "-e", "BENTOML_HOME=.")
     command = ("-c", MODEL_OF_THE_IMAGE, model.tag, "/applications.csv")

@@ -1,4 +1,4 @@
-"""The image replays decisions that were recorded outside of it, and its own."""
+"""The image replays its own decisions, and those that were recorded outside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make data`, with the network answered by a server on this machine."""
+"""`make data`, with a server on this machine in place of the internet."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_public_file_is_saved(real_file: Path, tmp_path: Path, monkeypatch: 
     assert (tmp_path / "saved.csv").read_bytes() == real_file.read_bytes()
 
 
-def test_another_file_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_file_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "CreditScoring.csv").write_text("Status,Seniority\n")
     monkeypatch.setattr(download, "TARGET", tmp_path / "saved.csv")
     with served(tmp_path, monkeypatch), pytest.raises(SystemExit, match="sha256 differs"):
@@ -48,6 +48,6 @@ def test_another_file_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_without_a_network_it_says_so_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "TARGET", tmp_path / "saved.csv")
     monkeypatch.setattr(download, "URL", "http://127.0.0.1:9/CreditScoring.csv")
-    with pytest.raises(SystemExit, match=r"can't be reached .*; try again with a network") as refused:
+    with pytest.raises(SystemExit, match=r"can't be reached .*; connect to the internet") as refused:
         download.main()
     assert "\n" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""The synthetic rows against the recipe they are drawn from, and against the real rows that it describes."""
+"""Synthetic rows, compared with the recipe that they are drawn from and with the real rows that it describes."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def test_the_invariants_hold(many: NDArray[np.int64]) -> None:
 def test_each_number_is_distributed_as_the_real_one(
     many: NDArray[np.int64], real: NDArray[np.int64], column: str
 ) -> None:
-    ours, theirs = (rows[:, COLUMN[column]] for rows in (many, real))
-    gap = ks_2samp(ours[ours != generate.MISSING], theirs[theirs != generate.MISSING]).statistic
+    synthetic, actual = (rows[:, COLUMN[column]] for rows in (many, real))
+    gap = ks_2samp(synthetic[synthetic != generate.MISSING], actual[actual != generate.MISSING]).statistic
     assert gap <= CHECK["ks_per_column"][column] + 0.01
 
 
@@ -90,11 +90,11 @@ def test_each_number_is_distributed_as_the_real_one(
 def test_each_category_is_as_common_as_the_real_one(
     many: NDArray[np.int64], real: NDArray[np.int64], column: str
 ) -> None:
-    ours, theirs = (np.bincount(rows[:, COLUMN[column]], minlength=8) / len(rows) for rows in (many, real))
-    assert np.abs(ours - theirs).sum() / 2 <= CHECK["total_variation"][column]
+    synthetic, actual = (np.bincount(rows[:, COLUMN[column]], minlength=8) / len(rows) for rows in (many, real))
+    assert np.abs(synthetic - actual).sum() / 2 <= CHECK["total_variation"][column]
 
 
-def test_columns_hang_together_as_the_real_ones_do(many: NDArray[np.int64], real: NDArray[np.int64]) -> None:
+def test_columns_are_correlated_as_the_real_ones(many: NDArray[np.int64], real: NDArray[np.int64]) -> None:
     def spearman(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         numbers = rows[:, [COLUMN[name] for name in CHECK["ks_per_column"]]]
         numbers = numbers[(numbers != generate.MISSING).all(axis=1)]
@@ -106,9 +106,9 @@ def test_columns_hang_together_as_the_real_ones_do(many: NDArray[np.int64], real
 
 
 def test_a_model_of_synthetic_rows_ranks_the_real_ones(real_file: Path, tmp_path: Path) -> None:
-    """Ten seeds each, as the recipe's check has it; all features and the two ratios, and the tutorial's model."""
+    """As in the recipe's check, with ten seeds: a model with all features and two ratios, and the tutorial's model."""
     real_rows = load_dataset(real_file)
-    ours, theirs = [], []
+    model_aucs, tutorial_aucs = [], []
     for seed in range(10):
         path = tmp_path / f"{seed}.csv"
         CliRunner().invoke(generate.main, ["--seed", str(seed), "-o", str(path)])
@@ -116,13 +116,13 @@ def test_a_model_of_synthetic_rows_ranks_the_real_ones(real_file: Path, tmp_path
         encoder = Encoder.of(fit_vectorizer(synthetic.applications, protected=True))
         booster = train_booster(encoder.encode_columns(synthetic.columns), synthetic.default, encoder, seed=1)
         probability = predict(booster, encoder.encode_columns(real_rows.columns))
-        ours.append(roc_auc_score(real_rows.default, probability))
+        model_aucs.append(roc_auc_score(real_rows.default, probability))
         both = tutorial_matrix([*synthetic.applications, *real_rows.applications])
         tutorial = train_tutorial_booster(both[: len(synthetic)], synthetic.default)
-        theirs.append(roc_auc_score(real_rows.default, predict(tutorial, both[len(synthetic) :])))
+        tutorial_aucs.append(roc_auc_score(real_rows.default, predict(tutorial, both[len(synthetic) :])))
     expected = CHECK["tested_on_all_real_rows_10_seeds_optimistic"]
-    assert np.mean(ours) == pytest.approx(expected["all_features_plus_2_ratios_d2_auc"], abs=0.004)
-    assert np.mean(theirs) == pytest.approx(expected["course_auc"], abs=0.004)
+    assert np.mean(model_aucs) == pytest.approx(expected["all_features_plus_2_ratios_d2_auc"], abs=0.004)
+    assert np.mean(tutorial_aucs) == pytest.approx(expected["course_auc"], abs=0.004)
 
 
 def test_in_words_they_are_what_the_service_takes(tmp_path: Path) -> None:

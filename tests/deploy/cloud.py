@@ -1,4 +1,4 @@
-"""AWS and docker for the tests: moto's server, and a stand-in for docker, as there is no registry to push to."""
+"""AWS and docker for the tests: moto's server, and a fake docker, because there is no registry to push to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REGION = "eu-central-1"
 VENV = Path(sys.executable).parent
 KEYS = {"branch": sha256(b"a token").hexdigest()}
 
-# It records its arguments. On push it puts a manifest into moto's ECR, which is what a registry would come to.
+# It records its arguments. On push it puts a manifest into moto's ECR, as a push to a registry would.
 DOCKER = """#!/bin/sh
 echo "docker $*" >> "$DOCKER_LOG"
 case "$1" in
@@ -44,7 +44,7 @@ esac
 
 
 class Cloud(NamedTuple):
-    """moto's server, and the environment in which commands know no other AWS."""
+    """moto's server, and an environment in which commands can reach no other AWS."""
 
     folder: Path
     environment: dict[str, str]
@@ -58,7 +58,7 @@ class Cloud(NamedTuple):
         return self.folder / "docker.log"
 
     def run(self, *arguments: str | Path, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        """`python -m deploy.ecs` with these arguments."""
+        """Run `python -m deploy.ecs` with these arguments."""
         return self.run_with(sys.executable, *arguments, stdin=stdin, **environment)
 
     def run_with(
@@ -89,7 +89,7 @@ class Cloud(NamedTuple):
 
 @contextmanager
 def cloud_in(folder: Path) -> Iterator[Cloud]:
-    """A Cloud of its own, whose files are in this folder."""
+    """Start a Cloud that keeps its files in this folder, and stop it afterwards."""
     port = free_port()
     (folder / "bin").mkdir()
     docker = folder / "bin" / "docker"
@@ -98,7 +98,7 @@ def cloud_in(folder: Path) -> Iterator[Cloud]:
     (folder / "keys.json").write_text(json.dumps(KEYS))
     environment = {
         "PATH": os.pathsep.join((str(folder / "bin"), str(VENV), "/usr/bin", "/bin")),
-        "HOME": str(folder),  # no configuration of AWS but this
+        "HOME": str(folder),  # hides the user's own configuration of AWS
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",

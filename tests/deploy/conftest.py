@@ -1,4 +1,4 @@
-"""A Cloud for the test run, and a deployment in it."""
+"""A Cloud for the test run, and the service deployed in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def deployed(cloud: Cloud) -> Cloud:
-    """The cloud with the service deployed in it, for tests that change nothing."""
+    """The cloud with the service deployed in it, only for tests that change nothing."""
     result = cloud.deploy("v1", "--plain-http", "--api-keys-file", cloud.keys_file, "--alarm-email", "risk@example.com")
     assert result.returncode == 0, result.stderr
     return cloud

@@ -1,4 +1,4 @@
-"""What there is in moto, and how commands are held to what they said."""
+"""What exists in moto, and a check of the errors of commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.deploy.cloud import KEYS, REGION, Cloud
 
 
 def inventory(cloud: Cloud, region: str = REGION) -> dict[str, list[str]]:
-    """The names of everything that the template or the commands can make, by what it is."""
+    """List the names of everything that the template or the commands can create, by kind."""
 
     def ask(service: str, operation: str, listed: str, **arguments: str) -> Sequence[Any]:
         answer: Sequence[Any] = getattr(cloud.client(service, region), operation)(**arguments)[listed]
@@ -63,13 +63,13 @@ def inventory(cloud: Cloud, region: str = REGION) -> dict[str, list[str]]:
 
 
 def outputs_of(cloud: Cloud, region: str = REGION) -> dict[str, str]:
-    """The outputs of the stack credit-risk."""
+    """Return the outputs of the stack credit-risk."""
     (stack,) = cloud.client("cloudformation", region).describe_stacks(StackName="credit-risk")["Stacks"]
     return {entry["OutputKey"]: entry["OutputValue"] for entry in stack["Outputs"]}
 
 
 def running_image(cloud: Cloud, region: str) -> str:
-    """The image of the task definition that the service is on."""
+    """Return the image in the service's current task definition."""
     ecs = cloud.client("ecs", region)
     (cluster,) = ecs.list_clusters()["clusterArns"]
     (service,) = ecs.list_services(cluster=cluster)["serviceArns"]
@@ -79,13 +79,13 @@ def running_image(cloud: Cloud, region: str) -> str:
     return image
 
 
-def assert_refused(result: subprocess.CompletedProcess[str], *told: str) -> None:
-    """One sentence on stderr that tells this, and nothing of the keys."""
+def assert_refused(result: subprocess.CompletedProcess[str], *expected: str) -> None:
+    """Check that stderr has one error with all of these texts, and that no output has a key."""
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
     errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1, result.stderr
-    for text in told:
+    for text in expected:
         assert text in errors[0]
     for digest in KEYS.values():
         assert digest not in result.stderr + result.stdout

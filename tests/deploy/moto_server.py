@@ -1,10 +1,17 @@
-"""moto's server, `python -m tests.deploy.moto_server -p PORT`, with faults of its CloudFormation corrected.
+"""`python -m tests.deploy.moto_server -p PORT`: moto's server, with faults of its CloudFormation corrected.
 
-moto by itself does not know UsePreviousValue of a parameter that has its default, does not make what a condition has
-turned on, changes only what refers to a changed parameter itself, loses what it can't change, writes a changed task
-definition in another spelling, and when a stack is deleted it leaves the task definition active, the service, the
-cluster and the target group where they are, and stops at a repository with EmptyOnDelete that has images (here all are
-emptied). All else is as in `moto_server`.
+When moto itself updates a stack, it:
+- does not support UsePreviousValue for a parameter that has its default;
+- does not create resources whose condition has become true;
+- changes only resources that refer directly to a changed parameter;
+- loses resources that it can't change;
+- spells the properties of a changed task definition differently.
+
+When moto itself deletes a stack, it:
+- leaves the task definition active, and keeps the service, the cluster and the target group;
+- stops at a repository with EmptyOnDelete that has images. (Here all repositories are emptied.)
+
+Everything else is as in `moto_server`.
 """
 
 from __future__ import annotations
@@ -30,7 +37,7 @@ def resolve_with_defaults(backend: Any, instance: Any, incoming_params: list[dic
 
 
 def update(resources: Any, template: dict[str, Any], parameters: dict[str, Any]) -> None:
-    made = {name for name in template["Resources"] if resources._parsed_resources.get(name) is not None}
+    existing = {name for name in template["Resources"] if resources._parsed_resources.get(name) is not None}
     changed = {name for name, value in parameters.items() if resources.input_parameters.get(name) != value}
     resources._template, resources._resource_json_map = template, template["Resources"]
     resources.input_parameters = parameters
@@ -39,13 +46,13 @@ def update(resources: Any, template: dict[str, Any], parameters: dict[str, Any])
     for name, resource in template["Resources"].items():
         if "Condition" in resource and not resources.lazy_condition_map[resource["Condition"]]:
             continue
-        if name not in made:
-            _ = resources[name]  # makes it, if nothing that refers to it has done so
+        if name not in existing:
+            _ = resources[name]  # creates it, unless a resource that refers to it has done so
         elif changed.intersection(get_references_from_template(resource)):
             where = {"account_id": resources._account_id, "region_name": resources._region_name}
             new = parse_and_update_resource(name, resource, resources, **where)
             resources._parsed_resources[name] = new or resources._parsed_resources[name]
-            changed.add(name)  # what refers to it changes with it
+            changed.add(name)  # so that whatever refers to it changes too
 
 
 def replace(original_resource: Any, new_resource_name: str, cloudformation_json: Any, **where: Any) -> Any:
@@ -71,7 +78,7 @@ def delete_cluster(cluster: Any, account_id: str, region_name: str) -> None:
     if any(
         service.cluster_name == cluster.name and service.status == "ACTIVE" for service in backend.services.values()
     ):
-        raise ValueError("it has services")  # moto deletes in no order, and tries again what it could not delete
+        raise ValueError("it has services")  # moto deletes in no particular order, and retries what failed
     del backend.clusters[cluster.name]
 
 

@@ -1,9 +1,9 @@
 """`python -m deploy.ecs` with the real aws command line, against moto's server.
 
-There is no registry: docker is a stand-in, which puts an image manifest into moto's ECR when it is told to push.
-What moto does not make of the template is in test_template.py. That tasks start, that AWS goes back to what ran, and
-that the IAM policies are enough only AWS can show; what moto lacks of updating and deleting a stack is supplied by
-moto_server.py.
+There is no registry, so docker is a fake that puts an image manifest into moto's ECR on push. test_template.py covers
+the parts of the template that moto does not create, and moto_server.py adds what moto lacks for updating and deleting a
+stack. Only AWS itself can show that tasks start, that a failed rollout is rolled back, and that the IAM policies
+suffice.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ def test_dry_runs_change_nothing_and_show_no_key(deployed: Cloud) -> None:
     )
     destroy, status, logs = (deployed.run(command, "--dry-run") for command in ("destroy", "status", "logs"))
     assert (inventory(deployed), outputs_of(deployed)) == before
-    asked = deployed.docker_log.read_text().splitlines()[len(calls) :]
-    assert {" ".join(line.split()[:2]) for line in asked} == {"docker info", "docker image"}
+    new_calls = deployed.docker_log.read_text().splitlines()[len(calls) :]
+    assert {" ".join(line.split()[:2]) for line in new_calls} == {"docker info", "docker image"}
     for result in (update, first, destroy, status, logs):
         assert result.returncode == 0, result.stderr
         assert not any(digest in result.stdout + result.stderr for digest in KEYS.values())
     commands = [line.split(" <<< ")[0].split() for line in first.stdout.splitlines()]
-    told = [
+    steps = [
         " ".join(word for word in command if word in ("create-stack", "update-stack", "login", "tag", "push"))
         for command in commands
     ]
-    assert told == ["create-stack", "login", "tag", "push", "update-stack"]
+    assert steps == ["create-stack", "login", "tag", "push", "update-stack"]
     (entries,) = [
         json.loads(line.split(" <<< ")[1].strip("'")) for line in update.stdout.splitlines() if " <<< " in line
     ]
     values = {entry["ParameterKey"]: entry.get("ParameterValue") for entry in entries}
     assert (values["ImageTag"], values["PreviousImageTag"], values["Cpu"]) == ("v9", "v1", "512")
     assert values["ApiKeys"] == "****"
-    assert values["Memory"] is None  # the previous one
+    assert values["Memory"] is None  # keeps its previous value
     assert "delete-stack --stack-name credit-risk" in destroy.stdout
     assert "ecs describe-services --cluster credit-risk" in status.stdout
     assert "logs filter-log-events --log-group-name /ecs/credit-risk" in logs.stdout
@@ -70,8 +70,8 @@ def test_update_roll_back_and_destroy(cloud: Cloud) -> None:
 
     again = cloud.deploy("v2", **there)
     assert again.returncode == 0, again.stderr
-    assert "v2 is in the repository already" in again.stderr
-    assert "like this already" in again.stderr
+    assert "v2 is already in the repository" in again.stderr
+    assert "already up to date" in again.stderr
     assert outputs_of(cloud, region)["PreviousImageTag"] == "v1"
 
     rollback = cloud.run("rollback", **there)
@@ -89,7 +89,7 @@ def test_update_roll_back_and_destroy(cloud: Cloud) -> None:
     assert "credit-risk" in inventory(cloud, region)["stacks"]
     destroy = cloud.run("destroy", stdin="y\n", **there)
     assert destroy.returncode == 0, destroy.stderr
-    assert "Nothing of credit-risk is left" in destroy.stdout
+    assert f"Deleted all of credit-risk in {region}" in destroy.stdout
     assert inventory(cloud, region) == before
     assert_refused(cloud.run("status", **there), f"no stack credit-risk in {region}")
 
@@ -129,8 +129,8 @@ def test_a_failed_push_leaves_the_repository_and_deploying_again_continues(cloud
     assert cloud.run("destroy", "--yes", **there).returncode == 0
 
 
-def test_status_tells_what_runs_and_alarms(deployed: Cloud) -> None:
-    # As moto makes no alarm by CloudFormation, one is made here; another stack's is not shown.
+def test_status_shows_what_runs_and_alarms(deployed: Cloud) -> None:
+    # moto creates no alarms through CloudFormation, so create one here, and one of another stack, which must not show.
     alarm = {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "Period": 60, "Threshold": 0}
     alarm |= {"MetricName": "m", "Namespace": "n", "Statistic": "Sum"}
     watch = deployed.client("cloudwatch")
@@ -146,24 +146,24 @@ def test_status_tells_what_runs_and_alarms(deployed: Cloud) -> None:
     assert rows["URL"] == outputs_of(deployed)["Url"]
     assert rows["image"] == "v1"
     assert rows["previous"].split() == ["image", "none"]
-    assert rows["tasks"] == "0 running of 0 desired"  # moto starts none
+    assert rows["tasks"] == "0 running of 0 desired"  # moto starts no tasks
     assert rows["primary"].startswith("rollout")
     assert rows["alarm"].split() == ["target-5xx", "ALARM"]
 
 
-def test_logs_prints_what_was_logged_lately(deployed: Cloud) -> None:
+def test_logs_prints_recent_lines(deployed: Cloud) -> None:
     logs = deployed.client("logs")
     now = int(time.time() * 1000)
     logs.create_log_stream(logGroupName="/ecs/credit-risk", logStreamName="task/1")
     events = [{"timestamp": now - 3_600_000, "message": "an hour ago"}, {"timestamp": now, "message": "just now"}]
     logs.put_log_events(logGroupName="/ecs/credit-risk", logStreamName="task/1", logEvents=events)
-    lately, all_day = deployed.run("logs"), deployed.run("logs", "--since", "2h")
+    last_minutes, last_hours = deployed.run("logs"), deployed.run("logs", "--since", "2h")
     logs.delete_log_stream(logGroupName="/ecs/credit-risk", logStreamName="task/1")
-    assert [line.split(maxsplit=1)[1] for line in lately.stdout.splitlines()] == ["just now"]
-    assert [line.split(maxsplit=1)[1] for line in all_day.stdout.splitlines()] == ["an hour ago", "just now"]
+    assert [line.split(maxsplit=1)[1] for line in last_minutes.stdout.splitlines()] == ["just now"]
+    assert [line.split(maxsplit=1)[1] for line in last_hours.stdout.splitlines()] == ["an hour ago", "just now"]
 
 
-def test_docker_is_told_the_password_by_stdin(deployed: Cloud) -> None:
+def test_docker_gets_the_password_by_stdin(deployed: Cloud) -> None:
     lines = deployed.docker_log.read_text().splitlines()
     host = REPOSITORY.partition("/")[0]
     assert f"docker login --username AWS --password-stdin {host}" in lines

@@ -14,8 +14,8 @@ from tests.deploy.cloud import VENV, Cloud
 from tests.deploy.inventory import assert_refused, inventory
 
 
-def test_a_failed_stack_tells_what_aws_said(deployed: Cloud, tmp_path: Path) -> None:
-    """moto never fails, so what AWS would say is put in the place of its answers."""
+def test_a_failed_stack_gives_the_reason_from_aws(deployed: Cloud, tmp_path: Path) -> None:
+    """moto never fails, so a fake `aws` gives the answers of AWS."""
     stack: dict[str, Any] = {"StackId": "an-id", "StackStatus": "UPDATE_COMPLETE", "Parameters": [], "Outputs": []}
     stack["Parameters"] = [{"ParameterKey": "ImageTag", "ParameterValue": "v0"}]
     started = {
@@ -59,7 +59,7 @@ def test_without_a_stack_there_is_nothing_to_do(cloud: Cloud, command: str) -> N
 
 
 def test_without_aws(cloud: Cloud, tmp_path: Path) -> None:
-    # A Python that has no aws beside it, with the libraries of this one.
+    # A Python with the libraries of this one, but without an aws beside it.
     python = tmp_path / "python"
     python.symlink_to(VENV / "python")
     libraries = sysconfig.get_path("purelib")
@@ -79,23 +79,25 @@ def test_without_a_region(cloud: Cloud) -> None:
 
 def test_without_docker_and_podman(cloud: Cloud, tmp_path: Path) -> None:
     (tmp_path / "aws").symlink_to(VENV / "aws")
-    assert_refused(cloud.deploy("v1", PATH=str(tmp_path)), "no docker or podman that works", "install Docker or Podman")
+    assert_refused(
+        cloud.deploy("v1", PATH=str(tmp_path)), "neither docker nor podman works", "install Docker or Podman"
+    )
 
 
-def test_an_image_that_is_not_there(cloud: Cloud) -> None:
+def test_a_missing_image(cloud: Cloud) -> None:
     assert_refused(cloud.deploy("missing"), "no image credit_risk_classifier:missing", "docker images")
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "expected"),
     [
         ("credit_risk_classifier", "NAME:TAG"),
         ("localhost:5000/credit_risk_classifier", "NAME:TAG"),
         ("credit_risk_classifier:latest", "NAME:TAG"),
     ],
 )
-def test_an_image_without_a_version(cloud: Cloud, image: str, told: str) -> None:
-    assert_refused(cloud.run("deploy", image), told)
+def test_an_image_without_a_version(cloud: Cloud, image: str, expected: str) -> None:
+    assert_refused(cloud.run("deploy", image), expected)
 
 
 def test_an_image_for_another_processor(cloud: Cloud) -> None:
@@ -115,15 +117,15 @@ def test_an_image_for_another_processor(cloud: Cloud) -> None:
         '{"branch": 1}',
     ],
 )
-def test_an_api_keys_file_that_is_none(cloud: Cloud, tmp_path: Path, content: str) -> None:
+def test_an_invalid_api_keys_file(cloud: Cloud, tmp_path: Path, content: str) -> None:
     path = tmp_path / "keys.json"
     path.write_text(content, encoding="latin-1")
     result = cloud.deploy("v1", "--plain-http", "--api-keys-file", path)
-    assert_refused(result, "is not a JSON object of the sha256 of tokens", "new-key")
+    assert_refused(result, "must be a JSON object of the sha256 of tokens", "new-key")
     assert "not-a-digest-but-a-token" not in result.stderr
 
 
-def test_an_api_keys_file_that_is_not_there(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_missing_api_keys_file(cloud: Cloud, tmp_path: Path) -> None:
     assert_refused(cloud.deploy("v1", "--api-keys-file", tmp_path / "none"), "can't be read: No such file")
 
 

@@ -1,4 +1,4 @@
-"""What a deployment makes, as moto tells it; what moto does not make of the template is in test_template.py."""
+"""What a deployment creates in moto. test_template.py covers the parts of the template that moto does not create."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_a_first_deployment_makes_everything(deployed: Cloud) -> None:
         "log groups": 1,
         "topics": 1,
         "subscriptions": 1,
-        # moto can't make these by CloudFormation
+        # moto can't create these through CloudFormation
         "secrets": 0,
         "alarms": 0,
         "scalable targets": 0,
     }
 
 
-def test_outputs_tell_where_things_are(deployed: Cloud) -> None:
+def test_outputs_name_the_resources(deployed: Cloud) -> None:
     outputs = outputs_of(deployed)
     assert outputs["RepositoryUri"] == REPOSITORY
     assert outputs["Url"].startswith("http://credit-risk-")
@@ -53,7 +53,7 @@ def test_outputs_tell_where_things_are(deployed: Cloud) -> None:
     assert outputs["PreviousImageTag"] == ""
 
 
-def test_tags_of_the_repository_are_for_good(deployed: Cloud) -> None:
+def test_tags_in_the_repository_are_immutable(deployed: Cloud) -> None:
     (repository,) = deployed.client("ecr").describe_repositories()["repositories"]
     assert repository["imageTagMutability"] == "IMMUTABLE"
 

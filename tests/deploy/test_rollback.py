@@ -1,4 +1,4 @@
-"""Back to the model or bento before, on one machine."""
+"""Return to the previous model or bento on one machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.e2e.test_serve import post
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """With two models, and a bento of each."""
+    """A machine with two models, and a bento of each."""
     machine = Machine(tmp_path_factory.mktemp("rollback"), {})
     for seed in ("1", "2"):
         assert train("--seed", seed, home=machine.home).returncode == 0
@@ -44,7 +44,7 @@ def test_the_version_before_becomes_the_latest_and_any_can_return(
     oldest = latest(machine, kind, name)
     assert {newest, oldest} == {tag.partition(":")[2] for tag in machine.stored(kind)}
     assert newest != oldest
-    assert_refused(machine.run(*option, module="deploy.rollback"), f"there is none before {name}:{oldest}")
+    assert_refused(machine.run(*option, module="deploy.rollback"), f"there is no version before {name}:{oldest}")
     assert machine.run(*option, "--to", newest, module="deploy.rollback").returncode == 0
     assert latest(machine, kind, name) == newest
     assert_refused(machine.run(*option, "--to", "nowhere", module="deploy.rollback"), f"there is no {name}:nowhere")
@@ -56,7 +56,7 @@ def test_without_a_model_it_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["model", "bento"])
 def test_make_rollback_serves_what_was_before(machine: Machine, what: str) -> None:
-    """In place of the server that runs."""
+    """The new server takes the place of the running one."""
     served = ["credit_risk_classifier:latest"] if what == "bento" else []
     environment = user_environment() | {"BENTOML_HOME": str(machine.home)}
     with serving(*served, BENTOML_HOME=str(machine.home)) as server:
@@ -76,9 +76,9 @@ def test_make_rollback_serves_what_was_before(machine: Machine, what: str) -> No
             finally:
                 os.killpg(rollback.pid, signal.SIGTERM)
                 output, _ = rollback.communicate(timeout=40)
-    assert b"now; it was" in output
-    [was], [is_now] = ([tag for tag in machine.stored("models") if tag in each.decode()] for each in (before, after))
-    assert was != is_now
+    assert b":latest is now " in output
+    [old], [new] = ([tag for tag in machine.stored("models") if tag in each.decode()] for each in (before, after))
+    assert old != new
 
 
 def answered(url: str, seconds: float = 60) -> bytes:
@@ -88,4 +88,4 @@ def answered(url: str, seconds: float = 60) -> bytes:
             return post(url, GOOD["nulls"])[1]
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise AssertionError("nothing serves")
+    raise AssertionError("no server answers")

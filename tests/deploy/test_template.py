@@ -1,8 +1,8 @@
-"""The CloudFormation template as it is written, above all the part that moto can't make.
+"""The text of the CloudFormation template, above all the parts that moto can't create.
 
-moto makes no Secrets Manager secret, autoscaling or alarm by CloudFormation. Of what it makes it drops egress rules,
-attributes of load balancers and target groups, the lifecycle and scanning of a repository, and all of a service but its
-cluster and task definition; of a task definition it keeps the containers, volumes and memory.
+Through CloudFormation, moto creates no Secrets Manager secrets, autoscaling or alarms. It drops egress rules, the
+attributes of load balancers and target groups, and the lifecycle and scanning of a repository. Of a service it keeps
+only the cluster and the task definition; of a task definition it keeps only the containers, volumes and memory.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def test_cfn_lint_finds_nothing() -> None:
 
 def test_cloudformation_takes_it_from_a_command_line() -> None:
     assert len(TEMPLATE.read_bytes()) <= 51_200
-    assert " &" not in TEMPLATE.read_text()  # an alias of YAML is refused
+    assert " &" not in TEMPLATE.read_text()  # CloudFormation refuses YAML aliases
 
 
 def test_the_repository_alone_comes_without_an_image(template: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ def test_alarms_watch_errors_latency_and_health(template: dict[str, Any]) -> Non
     assert watched["TargetResponseTime"]["Threshold"] == {"Ref": "LatencyAlarmSeconds"}
     actions = {"If": ["Notified", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
     assert all(alarm["AlarmActions"] == actions for alarm in alarms)
-    # `status` finds them by this.
+    # `status` finds the alarms of the stack by this prefix.
     assert all(alarm["AlarmName"]["Sub"].startswith("${AWS::StackName}/") for alarm in alarms)
 
 

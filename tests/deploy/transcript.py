@@ -1,4 +1,4 @@
-"""`python -m tests.deploy.transcript`: what every command says and changes, against moto."""
+"""`python -m tests.deploy.transcript`: print what every command prints and changes, against moto."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def show(cloud: Cloud, arguments: tuple[str, ...], before: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Run a command, and print it, what it said and what it changed; what there is then."""
+    """Run a command, and print it with its output and its changes. Returns what exists afterwards."""
     result = cloud.run(*arguments)
     click.echo(f"$ python -m deploy.ecs {' '.join(arguments)}".replace(f"{cloud.folder}/", ""))
     click.echo((result.stdout + result.stderr).replace(f"{cloud.folder}/", "").rstrip())

@@ -1,4 +1,4 @@
-"""The README's commands, run as they are written, in a clone of the project with a model store of its own.
+"""The commands of the README and the docs, run as they are written, in a clone with a model store of its own.
 
 Three things differ from a reader's machine: the port is free, the virtual environment is that of the test run, and the
 commands that run these tests or need minutes are checked by name only.
@@ -25,9 +25,16 @@ import pytest
 from tests.conftest import PROJECT, copy_project, user_environment
 from tests.e2e.conftest import free_port
 
+EXECUTED = ("README.md", "docs/api.md", "docs/settings.md", "docs/training.md", "docs/tools.md")
+
+
+def blocks_of(name: str) -> list[tuple[str, str]]:
+    return re.findall(r"```(\w+)\n(.*?)```", (PROJECT / name).read_text(), re.DOTALL)
+
+
 README = (PROJECT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
-COMMANDS = [block for language, block in BLOCKS if language == "sh"]
+BLOCKS = [block for name in EXECUTED for block in blocks_of(name)]
+COMMANDS = list(dict.fromkeys(block for language, block in BLOCKS if language == "sh"))
 ANSWERS = {command: answer for (_, command), (language, answer) in pairwise(BLOCKS) if language == "json"}
 UNREPEATABLE = ("decision_id", "model")
 
@@ -50,25 +57,37 @@ class Reader:
     def environment(self) -> dict[str, str]:
         return user_environment() | {"BENTOML_HOME": str(self.home), "PORT": str(self.port)}
 
-    def start(self, command: str) -> subprocess.Popen[str]:
-        here = re.sub(r"(localhost:|--port )3000", rf"\g<1>{self.port}", command)
-        return subprocess.Popen(
-            ["bash", "-euo", "pipefail", "-c", here],
+    def start(self, command: str) -> subprocess.Popen[bytes]:
+        """Start a command that goes on, such as a server. What it prints is in server.log."""
+        with (self.folder / "server.log").open("wb") as log:
+            return subprocess.Popen(
+                self.words(command),
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self, command: str) -> str:
+        finished = subprocess.run(
+            self.words(command),
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
+            timeout=300,
+            check=False,
         )
+        assert finished.returncode == 0, finished.stdout
+        return finished.stdout
 
-    def run(self, command: str) -> str:
-        process = self.start(command)
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output
-        return output
+    def words(self, command: str) -> list[str]:
+        here = re.sub(r"(localhost:|--port )3000", rf"\g<1>{self.port}", command)
+        return ["bash", "-euo", "pipefail", "-c", here]
 
-    def wait_until_ready(self, process: subprocess.Popen[str]) -> None:
+    def wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:
             try:
@@ -76,15 +95,15 @@ class Reader:
                 return
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.2)
-        raise AssertionError("the server did not become ready")
+        raise AssertionError((self.folder / "server.log").read_text())
 
-    def stop(self, process: subprocess.Popen[str]) -> None:
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.communicate(timeout=30)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +150,17 @@ def test_what_is_done_beside_the_service_runs(reader: Reader) -> None:
     assert "approved" in reader.run(check).lower()
     [score] = starting("python -m data.generate")
     assert "10,000 applications decided" in reader.run(score)
+    [new_key] = starting("python -m credit_risk new-key")
+    assert 'CREDIT_RISK_API_KEYS=\'{"branch": ' in reader.run(new_key)
+
+
+def test_overrides_without_a_file_take_effect(reader: Reader) -> None:
+    [export] = starting("export BENTOML_CONFIG_OVERRIDES")
+    other = replace(reader, port=free_port())
+    server = other.start(f"{export}exec bentoml serve --port 3000")
+    other.wait_until_ready(server)
+    other.stop(server)
+    assert "max_batch_size=200" in (other.folder / "server.log").read_text()
 
 
 def test_building_and_serving_the_bento_run(reader: Reader) -> None:
@@ -145,30 +175,28 @@ def test_building_and_serving_the_bento_run(reader: Reader) -> None:
         other.stop(server)
 
 
-def test_every_command_is_run_here_or_runs_this() -> None:
+def test_every_command_is_run_here_or_elsewhere() -> None:
     run_here = {*starting("curl"), *starting("make train"), *starting("make load"), *starting("bentoml"), COMMANDS[0]}
-    run_here |= {*starting("python -m")}
+    run_here |= {*starting("python -m"), *starting("export")}
     assert [command for command in COMMANDS if command not in run_here] == [
-        "make image\n",  # by the container test
+        "make image\n",  # by the container tests
         "make bench\n",
         "make check\nmake test\n",
     ]
 
 
-FILES = ("README.md", "docs/deploy.md", ".ci/run", ".github/workflows/ci.yml")
+FILES = (*EXECUTED, "docs/deploy.md", "CONTRIBUTING.md", ".ci/run", ".github/workflows/ci.yml")
 DOCUMENTS = {name: (PROJECT / name).read_text() for name in FILES}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_target_and_module_it_names_exists(name: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:[`\n]|run: )make ([a-z-]+)", DOCUMENTS[name])) <= targets
-    for command in set(re.findall(r"python -m ([a-z_.]+)", DOCUMENTS[name])):
+    text = DOCUMENTS[name]
+    scripts = re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if name.endswith(".md") else [text]
+    named = set(re.findall(r"`make ([a-z-]+)", text))
+    named |= {target for script in scripts for target in re.findall(r"(?:^|run: )make ([a-z-]+)", script, re.MULTILINE)}
+    assert named <= targets
+    for command in set(re.findall(r"python -m ([a-z_.]+)", text)):
         run = [sys.executable, "-m", command, "--help"]
         assert subprocess.run(run, cwd=PROJECT, capture_output=True, check=False).returncode == 0, command
-
-
-@pytest.mark.parametrize("name", ["README.md", "docs/deploy.md"])
-def test_every_file_it_links_to_exists(name: str) -> None:
-    for link in re.findall(r"\]\((?!http)([^)#]+)", DOCUMENTS[name]):
-        assert (PROJECT / name).parent.joinpath(link).exists(), link

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes a real `bentoml serve`, which has answered some requests."""
+"""A real Prometheus that scrapes a real `bentoml serve`, after some requests."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ class Prometheus(NamedTuple):
     service_url: str
 
     def get(self, path: str, **parameters: str) -> Any:
-        """The data that an endpoint of the API answers."""
+        """Return the data from an endpoint of the API."""
         with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as response:
             return json.load(response)["data"]
 
     def query(self, expression: str) -> list[Any]:
-        """The series that an expression gives now."""
+        """Return the current series of an expression."""
         data = self.get("/api/v1/query", query=expression)
         assert data["resultType"] == "vector", expression
         series: list[Any] = data["result"]
         return series
 
     def value(self, expression: str) -> float | None:
-        """The value of an expression that gives one series, or None where it gives none yet."""
+        """Return the value of an expression that has one series, or None if it has none yet."""
         values = [float(series["value"][1]) for series in self.query(expression)]
         assert len(values) <= 1, expression
         return values[0] if values else None
@@ -66,7 +66,7 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> N
 
 @pytest.fixture(scope="session")
 def tools() -> None:
-    """Skips where Prometheus is not installed; fails where REQUIRE_CONTAINER_TOOLS=1 says that it has to be."""
+    """Skip tests if Prometheus is not installed, or fail them if REQUIRE_CONTAINER_TOOLS=1 demands it."""
     missing = " and ".join(tool for tool in TOOLS if shutil.which(tool) is None)
     if missing and os.environ.get("REQUIRE_CONTAINER_TOOLS") == "1":
         pytest.fail(f"REQUIRE_CONTAINER_TOOLS is set, but {missing} can't be found")
@@ -76,7 +76,7 @@ def tools() -> None:
 
 @pytest.fixture(scope="session")
 def prometheus(tools: None, trained: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:  # noqa: ARG001
-    """Has scraped the service before and after it answered `BODIES`, so that all rates are known."""
+    """A Prometheus that has scraped the service before and after `BODIES`, so that all rates have a value."""
     with (
         serving("--production") as service,
         scraping(service.url, tmp_path_factory.mktemp("prometheus")) as prometheus,
@@ -93,7 +93,7 @@ def prometheus(tools: None, trained: str, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def exposed(prometheus: Prometheus) -> set[str]:
-    """The names of the series on the service's own /metrics."""
+    """The names of the series on the service's /metrics."""
     with urllib.request.urlopen(f"{prometheus.service_url}/metrics", timeout=10) as response:
         families = text_string_to_metric_families(response.read().decode())
         return {sample.name for family in families for sample in family.samples}
@@ -101,7 +101,7 @@ def exposed(prometheus: Prometheus) -> set[str]:
 
 @contextmanager
 def scraping(service_url: str, folder: Path) -> Iterator[Prometheus]:
-    """Prometheus with the project's configuration, but for the service's address and shorter intervals."""
+    """Run Prometheus with the project's configuration, but with the service's address and shorter intervals."""
     config = yaml.safe_load(CONFIG.read_text())
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [service_url.removeprefix("http://")]
@@ -137,7 +137,7 @@ def _is_ready(prometheus: Prometheus) -> bool:
 
 
 def post(url: str, body: bytes) -> None:
-    """Send a request, whatever its answer."""
+    """Send a request, and ignore its answer."""
     request = urllib.request.Request(url, body, {"content-type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=10) as response:

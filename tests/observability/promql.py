@@ -1,4 +1,4 @@
-"""What can be read off an expression of PromQL without Prometheus."""
+"""Read PromQL expressions without Prometheus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME = re.compile(r"\b[a-zA-Z_:][a-zA-Z0-9_:]*\b(?!\s*\()")
 
 
 def metric_names(expression: str) -> set[str]:
-    """The metrics that an expression reads: its names that are no function, keyword or label."""
+    """Return the metrics that an expression reads, which are its names other than functions, keywords and labels."""
     for left_out in (_STRING, _SELECTION, _LABELS):
         expression = left_out.sub(" ", expression)
     return {name for name in _NAME.findall(expression) if name.lower() not in KEYWORDS}

@@ -1,4 +1,4 @@
-"""compose.yaml, read as YAML: neither images nor Compose are needed here, and so nothing is started."""
+"""The content of compose.yaml. Nothing is started, so neither the images nor Compose are needed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Grafana's dashboard, as far as it goes without Grafana.
+"""Grafana's dashboard, without Grafana.
 
-Grafana itself is not run here: that it reads the provisioning files and draws the panels as meant is not tested. What
-it would ask Prometheus for is, with Prometheus's answers.
+The tests send the panels' queries to Prometheus and check the answers. They can't show that Grafana reads the
+provisioning files, or that it draws the panels as intended.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def test_a_panel_reads_metrics_of_the_service(panel: dict[str, Any], exposed: se
 
 
 def queried(panel: dict[str, Any], prometheus: Prometheus) -> Iterator[tuple[dict[str, Any], list[Any]]]:
-    """The targets of a panel, each with the series that Grafana would get for it."""
+    """Yield the targets of a panel, each with the series that Grafana would get for it."""
     for target in panel["targets"]:
         expression = target["expr"].replace("$__rate_interval", "1h").replace("$__range", "1h")
         yield target, prometheus.query(expression)

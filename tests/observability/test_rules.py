@@ -1,4 +1,4 @@
-"""The configuration of Prometheus: what it scrapes, and the rules by which it raises alerts."""
+"""The configuration of Prometheus: what it scrapes, and its alerts."""
 
 from __future__ import annotations
 

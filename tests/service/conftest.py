@@ -19,10 +19,14 @@ def client(trained: str) -> Iterator[TestClient]:  # noqa: ARG001 - the store mu
 
 
 @pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Everything that is logged, whatever the logger was told to keep to itself."""
-    for name in ("bentoml", "bentoml.serve", "bentoml.access", "credit_risk"):
-        logger = logging.getLogger(name)
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Everything that is logged, even by loggers that don't propagate."""
+    loggers = [logging.getLogger(name) for name in ("bentoml", "bentoml.serve", "bentoml.access", "credit_risk")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
         logger.addHandler(caplog.handler)
         logger.setLevel(logging.DEBUG)
-    return caplog
+    yield caplog
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.removeHandler(caplog.handler)
+        logger.setLevel(level)

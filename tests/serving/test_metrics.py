@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Histogram
 
 from credit_risk.serving import metrics as module
 from credit_risk.serving.metrics import Metrics
+from tests.conftest import PROJECT, user_environment
 
 
 def test_under_load_one_flush_is_due_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +36,52 @@ def test_under_load_one_flush_is_due_at_a_time(monkeypatch: pytest.MonkeyPatch) 
 
     asyncio.run(load())
     assert 1 <= flushes <= 100
+
+
+def test_many_values_are_observed_as_if_one_by_one() -> None:
+    registry = CollectorRegistry()
+    values = [0.0001, 0.0005, 0.00051, 0.003, 0.2, 2.5, 2.6, 100.0]
+    together, single = (
+        Histogram(name, "", buckets=module.LATENCY_BUCKETS, registry=registry) for name in ("together", "single")
+    )
+    module._observe(together, values)
+    for value in values:
+        single.observe(value)
+    assert samples(together) == samples(single)
+
+
+def samples(histogram: Histogram) -> list[tuple[str, str | None, float]]:
+    [metric] = histogram.collect()
+    return [
+        (sample.name.partition("_")[2], sample.labels.get("le"), sample.value)
+        for sample in metric.samples
+        if not sample.name.endswith("_created")
+    ]
+
+
+def test_what_a_dead_worker_had_queued_is_forgotten(tmp_path: Path) -> None:
+    """Two real processes, as a worker and its successor: files, their names and their sum are prometheus_client's."""
+    environment = user_environment() | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    queued = run(environment, "metrics.queued(7); metrics._queue_depth.set(7)")
+    assert queued == 7.0, list(tmp_path.iterdir())
+    assert list(tmp_path.glob("gauge_livesum_*.db"))
+    assert run(environment, "") == 0.0
+
+
+def run(environment: dict[str, str], change: str) -> float:
+    """Make the metrics of a new worker, change them, and give the sum of what all live workers have queued."""
+    code = f"""
+import sys
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+from credit_risk.serving.metrics import Metrics
+metrics = Metrics()
+{change}
+registry = CollectorRegistry()
+MultiProcessCollector(registry)
+print(registry.get_sample_value("credit_risk_queue_depth"))
+"""
+    command = [sys.executable, "-c", code]
+    finished = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return float(finished.stdout)

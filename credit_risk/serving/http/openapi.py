@@ -46,6 +46,8 @@ INFRASTRUCTURE = {
     "/livez": "200 while the process runs.",
     "/readyz": "200 when requests can be decided.",
     "/metrics": "Metrics for Prometheus.",
+    "/model-card": "The model card as a page: what the model is for, how good it is, and its limits.",
+    "/model-card.json": "The model card as JSON.",
 }
 
 

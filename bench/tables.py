@@ -1,0 +1,149 @@
+"""Results as tables: for the terminal, and as Markdown for the docs."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from credit_risk.serving.settings import PROJECT
+
+RESULTS = PROJECT / "bench" / "results"
+Row = dict[str, Any]
+LIMIT = "a constant answer: the limit"
+
+
+def load_results(experiment: str) -> Any:
+    """Read the results of an experiment from bench/results."""
+    return json.loads((RESULTS / f"{experiment}.json").read_text())
+
+
+def markdown(experiment: str, **selection: Any) -> str:
+    """Give the table of an experiment as Markdown. `selection` picks rows, such as connections=64."""
+    rows = [row for row in load_results(experiment)["rows"] if selection.items() <= row.items()]
+    table = TABLES[experiment](rows)
+    table.box, table.title = box.MARKDOWN, None
+    text = io.StringIO()
+    Console(file=text, width=250).print(table)
+    return "\n".join(line.strip() for line in text.getvalue().splitlines() if line.strip())
+
+
+def measured_on(experiment: str) -> str:
+    """Say on which machine and with which versions an experiment ran."""
+    machine = load_results(experiment)["machine"]
+    return f"{machine['processor']}, {machine['system']}, Python {machine['python']}, {machine['date']}"
+
+
+def compared(rows: Sequence[Row], name: str = "") -> Table:
+    """Tabulate services that were loaded in turn."""
+    several = len({row["connections"] for row in rows}) > 1
+    table = _table(
+        name, *(["connections"] if several else []), "requests/s", "p50 ms", "p99 ms", "ratio", "errors", "MB"
+    )
+    for row in rows:
+        cells = [row["name"], *([str(row["connections"])] if several else [])]
+        figures = [f"{row['requests_per_second']['median']:,.0f}", _ms(row["p50_ms"]), _ms(row["p99_ms"])]
+        errors = str(row["non_2xx"] + row["failed"])
+        table.add_row(*cells, *figures, ratio(row["ratio"]), errors, f"{row['memory_mb']:.0f}")
+    return table
+
+
+def sockets(rows: Sequence[Row]) -> Table:
+    """Tabulate sockets with the share of the processor time that the busier worker took."""
+    table = _table("", "connections", "requests/s", "p99 ms", "ratio", "busier worker: median", "most")
+    for row in rows:
+        shares = [max(spent) / max(sum(spent), 0.01) for spent in row["processor_seconds"]]
+        figures = f"{row['requests_per_second']['median']:,.0f}", _ms(row["p99_ms"]), ratio(row["ratio"])
+        table.add_row(row["name"], str(row["connections"]), *figures, f"{median(shares):.0%}", f"{max(shares):.0%}")
+    return table
+
+
+def large_batches(rows: Sequence[Row]) -> Table:
+    """Tabulate batches, and single requests beside them."""
+    table = _table("", "median", "quartiles")
+    for row in rows:
+        if "peer" in row:
+            table.add_row(
+                f"{row['peer']}: applications/s in bodies of 1,000", *_both(row["applications_per_second"], 0)
+            )
+        elif "single requests" in row:
+            table.add_row(f"p99 ms of single requests {row['single requests']}", *_both(row["p99_ms"], 2))
+        else:
+            table.add_row("the same as a ratio", *_both(next(iter(row.values())), 2))
+    return table
+
+
+def open_loop(rows: Sequence[Row]) -> Table:
+    """Tabulate fixed rates by their share of what saturates the service."""
+    table = _table("of saturation", "due/s", "decided/s", "p50 ms", "p99 ms", "503", "wrong", "unsent", "recovery s")
+    for share in dict.fromkeys(row["of saturation"] for row in rows):
+        same = [row for row in rows if row["of saturation"] == share]
+        figures = {name: median(row[name] for row in same) for name in ("goodput", "p50_ms", "p99_ms", "saturation")}
+        table.add_row(
+            f"{share:g}",
+            f"{share * figures['saturation']:,.0f}",
+            f"{figures['goodput']:,.0f}",
+            f"{figures['p50_ms']:.1f}",
+            f"{figures['p99_ms']:.1f}",
+            *(f"{sum(row[name] for row in same):,}" for name in ("refused", "wrong", "unsent")),
+            f"{median(row['recovery_seconds'] for row in same):.1f}",
+        )
+    return table
+
+
+def containers(rows: Sequence[Row]) -> Table:
+    """Tabulate containers by their size."""
+    table = _table("", "cores", "memory", "ready s", "requests/s", "p50 ms", "p99 ms", "errors", "MB")
+    for row in rows:
+        if "seconds_to_ready" in row:
+            table.add_row(
+                row["design"],
+                f"{row['cores']:g}",
+                row["memory"],
+                f"{row['seconds_to_ready']['median']:.1f}",
+                f"{row['requests_per_second']['median']:,.0f}",
+                f"{row['p50_ms']['median']:.1f}",
+                f"{row['p99_ms']['median']:.1f}",
+                str(row["non_2xx"] + row["failed"]),
+                f"{row['memory_mb']:.0f}",
+            )
+    return table
+
+
+def ratio(spread: dict[str, float]) -> str:
+    """Show a ratio with its quartiles."""
+    return f"{spread['median']:.2f} ({spread['lower']:.2f} to {spread['upper']:.2f})"
+
+
+def _both(spread: dict[str, float], digits: int) -> tuple[str, str]:
+    median_, lower, upper = (f"{spread[name]:,.{digits}f}" for name in ("median", "lower", "upper"))
+    return median_, f"{lower} to {upper}"
+
+
+def _ms(spread: dict[str, float]) -> str:
+    return f"{spread['median']:.2f}"
+
+
+def _table(*headings: str) -> Table:
+    table = Table()
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    return table
+
+
+TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {
+    "throughput": compared,
+    "accountable": lambda rows: compared(rows, "with"),
+    "batching": lambda rows: compared(rows, "max_batch_size"),
+    "versions": compared,
+    "sockets": sockets,
+    "large-batches": large_batches,
+    "open-loop": open_loop,
+    "containers": containers,
+}

@@ -1,0 +1,58 @@
+"""Tables and diagrams for the docs, made from the code that they describe: `make docs`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from credit_risk.serving.settings import PROJECT, Batching, Settings, variable_of
+from tests.test_layers import FLOORS, PACKAGE, imports_of, name_of, room_of
+
+SHOWN_AS = {"decision_log": "`decisions` in `BENTOML_HOME`", "api_keys": "none"}
+
+
+def settings_table() -> str:
+    """Tabulate the environment variables."""
+    return _table("variable", Settings, variable_of)
+
+
+def batching_table() -> str:
+    """Tabulate `batching` in bentoconfiguration.yaml."""
+    return _table("setting", Batching, str)
+
+
+def _table(heading: str, model: type[BaseModel], name_of_field: Any) -> str:
+    lines = [f"| {heading} | default | what it sets |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
+        lines.append(f"| `{name_of_field(name)}` | {_default(name, field)} | {field.description} |")
+    return "\n".join(lines)
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if name in SHOWN_AS:
+        return SHOWN_AS[name]
+    default = field.get_default(call_default_factory=False)
+    if default is None or default is PydanticUndefined:
+        return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{str(default).removeprefix(f'{PROJECT}/')}`"
+
+
+def import_diagram() -> str:
+    """Draw which room imports which, as a Mermaid diagram, the highest floor on top."""
+    imports: dict[str, set[str]] = defaultdict(set)
+    for path in PACKAGE:
+        room = room_of(name_of(path))[0]
+        imports[room] |= {room_of(i)[0] for i in imports_of(path) if i.startswith("credit_risk.")}
+    lines = ["```mermaid", "flowchart TD"]
+    for number, rooms in enumerate(reversed(FLOORS)):
+        lines += [f"  subgraph floor{number}[ ]", *(f"    {room}" for room in rooms), "  end"]
+    for rooms in reversed(FLOORS):
+        for room in rooms:
+            lines += [f"  {room} --> {other}" for other in sorted(imports[room] - {room, ""})]
+    return "\n".join([*lines, "```"])

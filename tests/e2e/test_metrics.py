@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import re
+import urllib.request
+
+from tests.conftest import PROJECT
+from tests.e2e.conftest import Server
+
+SUFFIX = {"counter": "_total", "gauge": "", "histogram": ""}
+
+
+def test_every_metric_is_documented_and_no_other(server: Server) -> None:
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        families = re.findall(r"^# TYPE (credit_risk_\w+?)(?:_total)? (\w+)$", answer.read().decode(), re.MULTILINE)
+    served = {name + SUFFIX[kind] for name, kind in families if not name.endswith("_created")}
+    documented = re.findall(r"^\| `(credit_risk_\w+)` \|", (PROJECT / "docs" / "metrics.md").read_text(), re.MULTILINE)
+    assert set(documented) == served
