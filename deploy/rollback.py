@@ -13,7 +13,7 @@ from typing import Any
 import bentoml
 import click
 import psutil
-from bentoml.exceptions import NotFound
+from bentoml.exceptions import BentoMLException
 
 from credit_risk.model import MODEL_NAME
 from deploy.errors import DeployError
@@ -36,7 +36,7 @@ def rollback(bento: bool, version: str | None, port: int | None) -> None:
     try:
         latest = store.get(f"{name}:latest")
         target = store.get(f"{name}:{version}") if version else _version_before(latest, store.list(name))
-    except NotFound:
+    except (BentoMLException, ValueError):  # not there, or no tag at all
         listing = "bentoml list" if bento else "bentoml models list"
         raise DeployError(f"there is no {name}:{version or 'latest'} in the store; see `{listing}`") from None
     _make_latest(latest, target)

@@ -333,3 +333,22 @@ def test_another_catalogue_words_the_reasons(model: StoredModel) -> None:
     assert found["reason_texts"].to_pylist() == [[f"text of {code}" for code in codes]]
     assert codes
     assert found["catalogue"].to_pylist() == [other.version]
+
+
+def test_it_decides_with_the_services_settings(
+    model: StoredModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the environment: without one of them the defaults would decide otherwise."""
+    (tmp_path / "policy.yaml").write_text(ALL_RULES.model_dump_json())
+    texts = {code: f"text of {code}" for code in CATALOGUE.reasons}
+    (tmp_path / "reasons.yaml").write_text(json.dumps({"language": "xx", "reasons": texts}))
+    monkeypatch.setenv("CREDIT_RISK_POLICY", str(tmp_path / "policy.yaml"))
+    monkeypatch.setenv("CREDIT_RISK_REASONS", str(tmp_path / "reasons.yaml"))
+    monkeypatch.setenv("CREDIT_RISK_MODEL", model.tag)
+    run(write(tmp_path / "in.csv", [SAMPLE | {"amount": 5000}]), "-o", tmp_path / "out.ndjson")
+    [row] = map(json.loads, (tmp_path / "out.ndjson").read_text().splitlines())
+    assert (row["policy"], row["model"]) == (ALL_RULES.version, model.tag)
+    assert row["reason_texts"][0] == "text of P02"
+    monkeypatch.setenv("CREDIT_RISK_MODEL", "credit_risk_model:nowhere")
+    assert "no model credit_risk_model:nowhere" in run(tmp_path / "in.csv", "-o", tmp_path / "out.ndjson").output
+    assert run(tmp_path / "in.csv", "-o", tmp_path / "out.ndjson", "--model", model.tag).exit_code == 0
