@@ -11,9 +11,9 @@ import click
 from deploy.aws import Aws
 from deploy.container_tool import TOOLS
 from deploy.ecs.deployment import Deployment
-from deploy.ecs.registry import Image
 from deploy.ecs.keys import load_keys
 from deploy.ecs.log import Ago, show_log
+from deploy.ecs.registry import Image
 from deploy.ecs.report import show_status
 
 CPU = click.Choice(["256", "512", "1024", "2048", "4096"])

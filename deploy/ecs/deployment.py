@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import click
 
 from deploy.aws import Aws
-from deploy.ecs.registry import Image, in_repository
 from deploy.ecs.network import default_network
+from deploy.ecs.registry import Image, in_repository
 from deploy.ecs.stack import Stack, State
 from deploy.errors import DeployError
 
