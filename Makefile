@@ -42,7 +42,7 @@ $(VENV)/installed-%: requirements-%.txt $(VENV)/installed
 
 serve: install  ## Train a model if there is none, and serve it on PORT (3000)
 	@$(MAKE) --no-print-directory model
-	$(BIN)/bentoml serve --production --port $(PORT)
+	$(BIN)/bentoml serve --production --timeout-keep-alive 75 --port $(PORT)
 
 .PHONY: model
 model: install

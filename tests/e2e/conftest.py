@@ -19,6 +19,9 @@ import pytest
 
 from tests.conftest import HOME, PROJECT, user_environment
 
+# BentoML closes a connection after 5 idle seconds. On a busy machine a caller may take as long between two requests, and
+# would meet the closing connection.
+KEEP_ALIVE = ("--timeout-keep-alive", "75")
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
 
 
@@ -42,7 +45,7 @@ def serving(*arguments: str, folder: Path = PROJECT, **environment: str) -> Iter
     log = HOME / f"serve-{port}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [BENTOML, "serve", *arguments, "--port", str(port)],
+            [BENTOML, "serve", *arguments, *KEEP_ALIVE, "--port", str(port)],
             cwd=folder,
             env=user_environment() | environment,
             stdout=out,
