@@ -19,8 +19,8 @@ import pytest
 
 from tests.conftest import HOME, PROJECT, user_environment
 
-# BentoML closes a connection after 5 idle seconds. On a busy machine a caller may take as long between two requests, and
-# would meet the closing connection.
+# BentoML closes a connection after 5 idle seconds. On a busy machine a caller may take as long between two requests,
+# and would meet the closing connection.
 KEEP_ALIVE = ("--timeout-keep-alive", "75")
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
 
