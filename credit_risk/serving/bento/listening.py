@@ -45,13 +45,18 @@ _bind_and_listen = CircusSocket.bind_and_listen
 
 
 def _reserve(self: CircusSocket) -> None:
-    """Bind the parent's socket. A socket that does not listen gets no connections."""
+    """Bind the parent's socket without keeping it listening, so that it gets no connections.
+
+    Raises OSError if another server has the port, even one that was started at the same moment.
+    """
     if self.name != PARENT_SOCKET:
         _bind_and_listen(self)
         return
-    self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     self.bind((self.host, self.port))
-    # Now only sockets with SO_REUSEPORT of the same user may listen here: our workers'.
+    self.listen(1)  # only one socket can, as long as none has SO_REUSEPORT
+    # From here on only sockets with SO_REUSEPORT of the same user may listen: our workers'.
+    self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    self.shutdown(socket.SHUT_RDWR)  # Linux stops listening and stays bound
     self.setblocking(False)
     self.host, self.port = self.getsockname()[:2]

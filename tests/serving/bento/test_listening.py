@@ -13,6 +13,7 @@ import pytest
 from circus.sockets import CircusSocket
 
 from credit_risk.serving.bento.listening import PARENT_SOCKET, listen_apart, reserve_port
+from tests.e2e.conftest import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems keep the shared socket")
 
@@ -22,7 +23,7 @@ def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[CircusSocket]:
     """The parent's socket, bound to a free port."""
     monkeypatch.setattr(CircusSocket, "bind_and_listen", CircusSocket.bind_and_listen)
     reserve_port()
-    with CircusSocket(name=PARENT_SOCKET, host="127.0.0.1", port=0, backlog=16) as reserved:
+    with CircusSocket(name=PARENT_SOCKET, host="127.0.0.1", port=free_port(), backlog=16) as reserved:
         reserved.bind_and_listen()
         yield reserved
 
@@ -46,6 +47,16 @@ def test_the_parent_reserves_its_port_without_taking_connections(parent: CircusS
 def test_nobody_else_may_listen_on_the_reserved_port(parent: CircusSocket) -> None:
     with pytest.raises(OSError, match="in use"):
         socket.create_server(("127.0.0.1", parent.port)).close()
+
+
+def test_two_parents_do_not_share_a_port(parent: CircusSocket) -> None:
+    """Also if both have found it free: as with two servers that are started at the same moment."""
+    with CircusSocket(name=PARENT_SOCKET, host="127.0.0.1", port=parent.port, backlog=16) as second:
+        with pytest.raises(OSError, match="in use"):
+            second.bind_and_listen()
+        with worker_of(parent) as worker:
+            socket.create_connection(parent.getsockname(), 5).close()
+            assert len(list(accepted(worker))) == 1
 
 
 def test_each_worker_gets_some_of_the_connections_and_none_gets_anothers(parent: CircusSocket) -> None:
