@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from credit_risk.contract.decision import Decision
 from credit_risk.serving.bento import garbage
+from credit_risk.serving.bento.configuration import SERVICE
 from credit_risk.serving.bento.io import ApplicationBody, ApplicationsBody, DecisionsBody, respond
 from credit_risk.serving.bento.service import CreditRiskService
 from credit_risk.serving.endpoints import Endpoints, Request
@@ -16,7 +17,7 @@ from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 
 
-@bentoml.service(name="credit_risk_classifier", service_class=CreditRiskService)
+@bentoml.service(name=SERVICE, service_class=CreditRiskService)
 class CreditRiskClassifier:
     """Decides credit applications: APPROVED, MAYBE or DECLINED, with the probability of default and the reasons."""
 

@@ -25,6 +25,8 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("tests")
 
+from credit_risk.model.features import Matrix  # noqa: E402
+from credit_risk.model.scorer import Scorer  # noqa: E402
 from credit_risk.model.store import StoredModel, load_model  # noqa: E402
 from credit_risk.training.data import KNOWN_FILES, Dataset, load_dataset  # noqa: E402
 
@@ -69,6 +71,20 @@ def trained() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def model(trained: str) -> StoredModel:  # noqa: ARG001 - the store must be filled
     return load_model("credit_risk_model:latest")
+
+
+@pytest.fixture
+def scored_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each call of a scorer was for."""
+    rows: list[int] = []
+    score = Scorer.score
+
+    def counted(self: Scorer, matrix: Matrix) -> object:
+        rows.append(len(matrix))
+        return score(self, matrix)
+
+    monkeypatch.setattr(Scorer, "score", counted)
+    return rows
 
 
 @pytest.fixture(scope="session")

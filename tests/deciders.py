@@ -37,12 +37,7 @@ def decider_of(
 
 def decide(decider: Decider, applications: Sequence[CreditApplication], origin: Origin = ORIGIN) -> list[Decided]:
     """Decide applications that can be decided, all in one batch."""
-    decided: list[Decided] = []
-    for outcome in asyncio.run(decider.decide(applications, [origin] * len(applications))):
-        if isinstance(outcome, Exception):
-            raise outcome
-        decided.append(outcome)
-    return decided
+    return asyncio.run(decider.decide_all(applications, origin))
 
 
 def answers_of(model: StoredModel, applications: Sequence[CreditApplication], policy: Policy = POLICY) -> list[bytes]:

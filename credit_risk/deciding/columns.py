@@ -58,8 +58,8 @@ def outcomes(
     Gives the status by the score alone and the status, as places in STATUSES, and the rules that ask for that status,
     as bits by RULE_CODES; each is (n,).
     """
-    above_review, above_decline = (probabilities > cutoff for cutoff in _cutoffs(policy))
-    by_score = above_review.astype(np.int64) + above_decline
+    cutoffs = policy.cutoffs
+    by_score = 1 * (probabilities > cutoffs.review_above) + (probabilities > cutoffs.decline_above)
     amount, rules = columns["amount"], policy.rules
     applying = [
         (rules.unverified_income, ~(columns["income"] > 0)),
@@ -78,10 +78,6 @@ def oddities(columns: Columns) -> WholeNumbers:
     odd += [~(columns["income"] > 0), columns["time"] % TERM_STEP > 0]
     odd += [columns["seniority"] > columns["age"] - YOUNGEST_WORKER, columns["amount"] > columns["price"]]
     return _bits(odd)
-
-
-def _cutoffs(policy: Policy) -> tuple[float, float]:
-    return policy.cutoffs.review_above, policy.cutoffs.decline_above
 
 
 def _bits(flags: list[NDArray[np.bool_]]) -> WholeNumbers:

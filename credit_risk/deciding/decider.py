@@ -58,14 +58,24 @@ class Decider:
         place; one application at fault does not harm the others.
         """
         outcomes = await self._decide_each(applications, origins)
-        begun = perf_counter()
-        decisions = [outcome for outcome in outcomes if isinstance(outcome, Decided)]
         try:
-            await self._log.append(decisions)
+            await self._record([outcome for outcome in outcomes if isinstance(outcome, Decided)])
         except RequestError as error:
             return [error if isinstance(outcome, Decided) else outcome for outcome in outcomes]
-        self._observe("record", perf_counter() - begun)
         return outcomes
+
+    async def decide_all(self, applications: Sequence[CreditApplication], origin: Origin) -> list[Decided]:
+        """Decide applications that belong to one request, in order.
+
+        Raises what is wrong with the first one that can't be decided; then none of them is on record.
+        """
+        decisions: list[Decided] = []
+        for outcome in await self._decide_together(applications, [origin] * len(applications)):
+            if isinstance(outcome, Exception):
+                raise outcome
+            decisions.append(outcome)
+        await self._record(decisions)
+        return decisions
 
     async def _decide_each(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
         try:
@@ -91,6 +101,11 @@ class Decider:
         ]
         self._observe("encode", perf_counter() - scored)
         return outcomes
+
+    async def _record(self, decisions: Sequence[Decided]) -> None:
+        begun = perf_counter()
+        await self._log.append(decisions)
+        self._observe("record", perf_counter() - begun)
 
     def _decision(self, time: str, application: CreditApplication, origin: Origin, row: bytes, score: Score) -> Decided:
         """Apply the policy to a scored application."""

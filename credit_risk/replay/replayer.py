@@ -13,7 +13,7 @@ from credit_risk.contract.catalogue import RULE_CODES, SCORE_CODES, Catalogue
 from credit_risk.contract.errors import ModelError
 from credit_risk.contract.policy import Policy
 from credit_risk.contract.record import DecisionRecord
-from credit_risk.deciding.decided import Decided, Origin
+from credit_risk.deciding.decided import Origin
 from credit_risk.deciding.decider import Decider
 from credit_risk.deciding.log import NoLog
 from credit_risk.deciding.rendering import Renderer
@@ -42,10 +42,8 @@ class Replayer:
             decider = Decider(model.encoder, InProcessScoring(model), self._policy, NoLog())
             renderer = Renderer(model, self._policy, CATALOGUE, release="")
             applications = [entry.record.application for entry in same_model]
-            for outcome in await decider.decide(applications, [Origin("", None)] * len(applications)):
-                if not isinstance(outcome, Decided):
-                    raise outcome
-                records.append(DecisionRecord.model_validate_json(renderer.record(outcome)))
+            decisions = await decider.decide_all(applications, Origin("", None))
+            records += [DecisionRecord.model_validate_json(renderer.record(decided)) for decided in decisions]
         return records
 
     def _recorded_model(self, tag: str, place: str) -> StoredModel:

@@ -67,12 +67,7 @@ class AdaptiveRunner:
         """
         decider = self._decider.scoring_once()
         while parts:
-            part = parts.popleft()
-            decisions = []
-            for outcome in await decider.decide(part, [origin] * len(part)):
-                if isinstance(outcome, Exception):
-                    raise outcome
-                decisions.append(outcome)
+            decisions = await decider.decide_all(parts.popleft(), origin)
             self._metrics.decided(decisions)
             yield decisions
             await asyncio.sleep(0)

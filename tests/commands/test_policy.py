@@ -135,8 +135,9 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path) -> None:
     assert "review_above must not be more than decline_above" in result.stderr
     assert "no model credit_risk_model:nowhere" in run("--model", "credit_risk_model:nowhere").stderr
     assert f"{absent} can't be read" in run("--data", absent).stderr
-    for share in ("0", "1.5", "nan"):
-        assert "is not" in run("--lgd", share).stderr
+    for share, fault in (("0", "0.0 is not in the range 0<x<=1"), ("1.5", "1.5 is not in the range 0<x<=1")):
+        assert f"Invalid value for '--lgd': {fault}" in run("--lgd", share).stderr
+    assert "Invalid value for '--margin': it is not a number" in run("--margin", "nan").stderr
 
 
 def test_malformed_rows_are_listed(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.conftest import PROJECT
 from tests.corpus import SAMPLE, body_of
 from tests.e2e.conftest import Server, serving, wait_until_ready, workers_of
 
-KILLS = int(os.environ.get("KILLS", "2"))
+KILLS = int(os.environ.get("KILLS", "3"))
 
 
 class Asking:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import Any
 
 import bentoml
 import pytest
@@ -12,26 +11,10 @@ from starlette.testclient import TestClient
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.policy import load_policy
 from credit_risk.deciding.decider import Decider
-from credit_risk.model.features import Matrix
-from credit_risk.model.scorer import Scorer
 from credit_risk.model.store import StoredModel
 from tests.conftest import PROJECT
 from tests.corpus import BAD, GOOD, SAMPLE, Bad
 from tests.model.test_features import APPLICATIONS
-
-
-@pytest.fixture
-def scored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many applications each call of the decider was for."""
-    sizes: list[int] = []
-    decide = Decider.decide
-
-    async def counted(self: Decider, applications: list[CreditApplication], *others: Any) -> object:
-        sizes.append(len(applications))
-        return await decide(self, applications, *others)
-
-    monkeypatch.setattr(Decider, "decide", counted)
-    return sizes
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -69,7 +52,7 @@ def test_the_answer_is_that_of_the_model_and_the_policy(
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 def test_a_bad_body_is_refused_unscored_and_unlogged(
-    client: TestClient, logged: pytest.LogCaptureFixture, scored: list[int], bad: Bad
+    client: TestClient, logged: pytest.LogCaptureFixture, scored_rows: list[int], bad: Bad
 ) -> None:
     response = client.post("/classify", content=bad.body)
     assert response.status_code == 400
@@ -80,7 +63,7 @@ def test_a_bad_body_is_refused_unscored_and_unlogged(
         detail["loc"] == ([] if bad.field is None else [bad.field]) and bad.fix in detail["msg"]
         for detail in body["detail"]
     )
-    assert scored == []
+    assert scored_rows == []
     assert bad.secret is None or bad.secret not in response.text + logged.text
 
 
@@ -102,18 +85,10 @@ def test_a_batch_is_decided_in_order(client: TestClient) -> None:
         assert alone == member
 
 
-def test_equal_applications_are_scored_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows: list[int] = []
-    score = Scorer.score
-
-    def counted(self: Scorer, matrix: Matrix) -> object:
-        rows.append(len(matrix))
-        return score(self, matrix)
-
-    monkeypatch.setattr(Scorer, "score", counted)
+def test_equal_applications_are_scored_once(client: TestClient, scored_rows: list[int]) -> None:
     other = {**SAMPLE, "income": 250.0}
     decisions = client.post("/classify_batch", json=[SAMPLE, other, SAMPLE, SAMPLE]).json()
-    assert rows == [2]
+    assert scored_rows == [2]
     assert decisions[0]["score"] == decisions[2]["score"] == decisions[3]["score"] != decisions[1]["score"]
     assert len({decision["decision_id"] for decision in decisions}) == 4
 
@@ -123,12 +98,12 @@ def test_an_empty_batch_is_answered(client: TestClient) -> None:
     assert (response.status_code, response.json()) == (200, [])
 
 
-def test_one_bad_application_refuses_the_batch(client: TestClient, scored: list[int]) -> None:
+def test_one_bad_application_refuses_the_batch(client: TestClient, scored_rows: list[int]) -> None:
     response = client.post("/classify_batch", json=[SAMPLE, {**SAMPLE, "income": "31417"}])
     assert response.status_code == 400
     assert response.json()["detail"][0]["loc"] == [1, "income"]
     assert "31417" not in response.text
-    assert scored == []
+    assert scored_rows == []
 
 
 def test_a_failure_is_answered_without_its_message(

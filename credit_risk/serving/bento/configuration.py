@@ -20,6 +20,7 @@ from credit_risk.contract.errors import SettingError
 from credit_risk.serving.settings import PROJECT
 
 FILE, OVERRIDES = "BENTOML_CONFIG", "BENTOML_CONFIG_OVERRIDES"
+SERVICE = "credit_risk_classifier"
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -69,9 +70,8 @@ def fault_of(error: BentoMLException) -> SettingError:
 def _check_sections(where: str, content: Any) -> None:
     content = _mapping(where, "the whole", content)
     services = _mapping(where, "services", content.get("services", {}))
-    for name, section in services.items():
-        if isinstance(section, Mapping) or name == "credit_risk_classifier":
-            _mapping(where, f"services.{name}", section)
+    if SERVICE in services:  # other keys may be settings of all services, which BentoML checks itself
+        _mapping(where, f"services.{SERVICE}", services[SERVICE])
 
 
 def _mapping(where: str, key: str, content: Any) -> Mapping[str, Any]:

@@ -39,12 +39,12 @@ from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.fast_path import FastPath
 from credit_risk.serving.http.openapi import INDEX_PAGE, OpenAPI, describe
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
-from credit_risk.serving.settings import PROJECT, load_settings
+from credit_risk.serving.settings import PROJECT, load_settings, variable_of
 from credit_risk.serving.startup import Startup, start_up
 
 T = TypeVar("T")
 logger = logging.getLogger("bentoml.credit_risk")
-MODEL_VARIABLE = "CREDIT_RISK_MODEL"
+MODEL_VARIABLE = variable_of("model")
 
 
 class CreditRiskService(bentoml.Service[T]):
