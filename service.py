@@ -22,7 +22,7 @@ class CreditRiskClassifier:
     """Decides credit applications: APPROVED, MAYBE or DECLINED, with the probability of default and the reasons."""
 
     def __init__(self) -> None:
-        startup, metrics = svc.startup, Metrics()
+        startup, metrics = svc.startup, Metrics(svc.paths)
         self._log = startup.log
         self._decider = startup.decider(metrics.spent)
         runner = AdaptiveRunner(self._decider, startup.batching, metrics)

@@ -12,8 +12,11 @@ CreditRiskError
 └── RequestError             answered to the caller with an HTTP status
     ├── InvalidRequestError   400
     ├── UnauthorizedError     401
+    ├── NotFoundError         404
     ├── TimedOutError         408
     ├── TooLargeError         413
+    ├── LimitedError          429, with Retry-After
+    ├── HeadTooLargeError     431
     ├── FailedError           500
     └── UnavailableError      503, with Retry-After
 """
@@ -21,7 +24,6 @@ CreditRiskError
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar, TypedDict
 
@@ -78,10 +80,10 @@ class RequestError(CreditRiskError):
     """A request that is answered with an error. It never contains a value that the caller sent."""
 
     status: ClassVar[HTTPStatus]
-    headers: ClassVar[Mapping[str, str]] = {}  # sent with the answer
 
     def __init__(self, summary: str, detail: list[Detail] | None = None) -> None:
         super().__init__(summary)
+        self.headers: dict[str, str] = {}  # sent with the answer
         self.detail = detail or []
 
     @property
@@ -99,14 +101,23 @@ class UnauthorizedError(RequestError):
     """The request has no valid API key."""
 
     status = HTTPStatus.UNAUTHORIZED
-    headers: ClassVar[Mapping[str, str]] = {"www-authenticate": "Bearer"}
 
     def __init__(self) -> None:
         super().__init__("Send a valid API key as a bearer token")
+        self.headers["www-authenticate"] = "Bearer"
+
+
+class NotFoundError(RequestError):
+    """There is nothing at this path."""
+
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing here; / lists what there is")
 
 
 class TimedOutError(RequestError):
-    """The body did not end in time."""
+    """The head or the body did not end in time."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
 
@@ -123,6 +134,15 @@ class TooLargeError(RequestError):
         super().__init__(f"Send at most {limit} bytes in a request")
 
 
+class HeadTooLargeError(RequestError):
+    """The request line and the headers are too large."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+    def __init__(self, size: int, count: int) -> None:
+        super().__init__(f"Send at most {size} bytes and {count} fields in the head of a request")
+
+
 class FailedError(RequestError):
     """The service failed; the request was not decided."""
 
@@ -136,7 +156,11 @@ class UnavailableError(RequestError):
     """The service can't decide now; try again after Retry-After seconds."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    headers: ClassVar[Mapping[str, str]] = {"retry-after": "1"}  # seconds; an overload of the queue is over sooner
+
+    def __init__(self, summary: str, retry_after: int = 1) -> None:
+        """`retry_after` is in seconds. An overload of the queue is over sooner than the least that can be said."""
+        super().__init__(summary)
+        self.headers["retry-after"] = str(max(1, retry_after))
 
 
 QUEUE_FULL = "The service is overloaded: its queue is full"

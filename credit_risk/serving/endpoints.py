@@ -32,7 +32,7 @@ class Request(NamedTuple):
     body: bytes
     request_id: bytes | None  # the caller's own, if it sent one
     caller: str | None  # name of its API key
-    begun: float  # perf_counter
+    begun: float  # perf_counter; when its last byte came, at the earliest
 
 
 class Answer(NamedTuple):
@@ -53,26 +53,27 @@ class Endpoints:
 
     async def classify(self, request: Request) -> Answer:
         """Decide one application, sent as a JSON object."""
-        return await self._answer("/classify", self._classify, request)
+        return await self._answer(self._classify, request)
 
     async def classify_batch(self, request: Request) -> Answer:
         """Decide many applications, sent as a JSON array. The decisions come in the same order."""
-        return await self._answer("/classify_batch", self._classify_batch, request)
+        return await self._answer(self._classify_batch, request)
 
-    async def _classify(self, body: bytes, origin: Origin) -> bytes:
+    async def _classify(self, request: Request, origin: Origin) -> bytes:
         begun = perf_counter()
-        application = parse_application(body)
+        self._runner.refuse_late(begun, request.begun)
+        application = parse_application(request.body)
         self.metrics.spent("validate", perf_counter() - begun)
-        decided = await self._runner.run(application, origin)
+        decided = await self._runner.run(application, origin, request.begun)
         begun = perf_counter()
         answer = self._render(decided)
         self.metrics.spent("encode", perf_counter() - begun)
         return answer
 
-    async def _classify_batch(self, body: bytes, origin: Origin) -> bytes:
+    async def _classify_batch(self, request: Request, origin: Origin) -> bytes:
         parts: deque[list[CreditApplication]] = deque()  # all are known to be valid before the first is decided
         begun = perf_counter()
-        for part in parse_in_parts(body):
+        for part in parse_in_parts(request.body):
             parts.append(part)
             self.metrics.spent("validate", perf_counter() - begun)
             await asyncio.sleep(0)  # single requests are answered in between
@@ -84,25 +85,25 @@ class Endpoints:
             self.metrics.spent("encode", perf_counter() - begun)
         return b"[" + b",".join(answers) + b"]"
 
-    async def _answer(
-        self, route: str, decide: Callable[[bytes, Origin], Awaitable[bytes]], request: Request
-    ) -> Answer:
+    async def _answer(self, decide: Callable[[Request, Origin], Awaitable[bytes]], request: Request) -> Answer:
         status = HTTPStatus.OK
         origin = Origin(_request_id(request), request.caller)
         headers = [(b"content-type", b"application/json"), (b"x-request-id", origin.request_id.encode())]
         try:
-            body = await decide(request.body, origin)
+            body = await decide(request, origin)
         except Exception as error:
-            answered = error if isinstance(error, RequestError) else _failed(error)
+            answered = error if isinstance(error, RequestError) else failed(error)
             status, body = answered.status, answered.body
             headers += [(name.encode(), value.encode()) for name, value in answered.headers.items()]
         headers.append((b"content-length", b"%d" % len(body)))
-        self.metrics.answered(route, status, perf_counter() - request.begun)
         return Answer(status, headers, body)
 
 
-def _failed(error: Exception) -> RequestError:
-    """Log where an unexpected error happened. Its message and the local variables may hold applicants' data."""
+def failed(error: Exception) -> FailedError:
+    """Make the answer to an unexpected error, and log where it happened.
+
+    The error's message and the local variables may hold applicants' data.
+    """
     where = "".join(traceback.format_tb(error.__traceback__))
     logger.error("%s while answering a request\n%s", type(error).__name__, where)
     return FailedError()

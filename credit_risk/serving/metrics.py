@@ -11,9 +11,10 @@ import asyncio
 import os
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import psutil
@@ -28,31 +29,30 @@ FLUSH_SECONDS = 0.025
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 ROWS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 ROUTES = ("/classify", "/classify_batch")
-HTTP_STATUSES = (
-    HTTPStatus.OK,
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+OTHER = "other"  # the route of what never had a known path
+ANSWERS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 STAGES = ("read", "validate", "queue", "predict", "encode", "record")
 
 
 class Metrics:
     """The metrics of one worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths: Container[str] = ()) -> None:
+        """`paths` are those that are counted by their names."""
+        self._paths = paths
         _forget_dead_workers()
         registry = CollectorRegistry()  # its own, because BentoML reads the files and not the registry
-        requests = Counter(
+        self._requests = Counter(
             "credit_risk_requests",
             "Requests answered, by route and HTTP status.",
             ("route", "status"),
             registry=registry,
         )
-        self._requests = {(r, s): requests.labels(r, int(s)) for r in ROUTES for s in HTTP_STATUSES}
+        for route, status in product(ROUTES, ANSWERS):  # so that their rates begin at 0
+            self._requests.labels(route, int(status))
         seconds = Histogram(
             "credit_risk_request_seconds",
-            "Seconds from a request's head to its answer, by route.",
+            "Seconds from when a request had come whole to its answer, by route.",
             ("route",),
             buckets=LATENCY_BUCKETS,
             registry=registry,
@@ -83,7 +83,7 @@ class Metrics:
         self._statuses: list[Status] = []
         self._rows: list[int] = []
         self._queued = 0
-        self._answered: list[tuple[str, HTTPStatus, float]] = []
+        self._answered: list[tuple[str, int, float]] = []
         self._flush_is_due = False
 
     def spent(self, stage: str, seconds: float) -> None:
@@ -102,16 +102,16 @@ class Metrics:
         """Count decisions by their status."""
         self._statuses += [decided.status for decided in decisions]
 
-    def answered(self, route: str, status: HTTPStatus, seconds: float) -> None:
+    def answered(self, path: str, status: int, seconds: float) -> None:
         """Count an answered request. To be called on the event loop."""
-        self._answered.append((route, status, seconds))
+        self._answered.append((path, status, seconds))
         self._flush_soon()
 
     def flush(self) -> None:
         """Hand over what has been added up."""
         self._flush_is_due = False
-        for (route, status), count in Tally((route, status) for route, status, _ in self._answered).items():
-            self._requests[route, status].inc(count)
+        for (path, status), count in Tally((path, status) for path, status, _ in self._answered).items():
+            self._requests.labels(path if path in self._paths or path in ROUTES else OTHER, status).inc(count)
         for route in ROUTES:
             _observe(self._request_seconds[route], [seconds for to, _, seconds in self._answered if to == route])
         _observe(self._batch_rows, self._rows)

@@ -30,7 +30,8 @@ class _Waiting(NamedTuple):
     application: CreditApplication
     origin: Origin
     decided: asyncio.Future[Decided]
-    since: float  # perf_counter
+    since: float  # perf_counter; when it was queued
+    arrived: float  # perf_counter; before that it may have waited in the buffer of its socket
 
 
 class AdaptiveRunner:
@@ -46,16 +47,23 @@ class AdaptiveRunner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._task_is_due = False  # whether a task was made that has not begun
 
-    async def run(self, application: CreditApplication, origin: Origin) -> Decided:
-        """Decide one application.
+    def refuse_late(self, now: float, arrived: float) -> None:
+        """Raise UnavailableError if a request has waited for too long, before anything more is spent on it."""
+        if now - arrived > self._max_wait:
+            self._metrics.shed_late.inc()
+            raise UnavailableError(WAITED_TOO_LONG)
+
+    async def run(self, application: CreditApplication, origin: Origin, arrived: float | None = None) -> Decided:
+        """Decide one application, which arrived then (perf_counter), or else now.
 
         Raises UnavailableError if the service is overloaded, and whatever the decider found wrong.
         """
         if len(self._queue) >= self._max_queue:
             self._metrics.shed_full.inc()
             raise UnavailableError(QUEUE_FULL)
+        now = perf_counter()
         decided: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(application, origin, decided, perf_counter()))
+        self._queue.append(_Waiting(application, origin, decided, now, now if arrived is None else arrived))
         self._start_task()
         return await decided
 
@@ -101,12 +109,11 @@ class AdaptiveRunner:
             waiting = self._queue.popleft()
             if waiting.decided.done():  # the caller has gone
                 continue
-            waited = now - waiting.since
-            if waited > self._max_wait:
+            if now - waiting.arrived > self._max_wait:
                 self._metrics.shed_late.inc()
                 waiting.decided.set_exception(UnavailableError(WAITED_TOO_LONG))
                 continue
-            waited_in_all += waited
+            waited_in_all += now - waiting.since
             batch.append(waiting)
         self._metrics.spent("queue", waited_in_all)
         return batch

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
         Path | None, Field(description="A file with more API keys in JSON, such as a mounted secret.")
     ] = None
     require_api_keys: Annotated[bool, Field(description="Refuse to start without any API key.")] = False
+    max_connections: Annotated[
+        int, Field(ge=1, description="Most connections of a worker; beyond, the one that has idled longest is closed.")
+    ] = 4000
     open_metrics: Annotated[
         bool, Field(description="Show /metrics to callers without a key; `false` asks them for one.")
     ] = True

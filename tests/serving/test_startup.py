@@ -37,6 +37,7 @@ print(opened)
 """
 WITHOUT = """
 import asyncio, json, sys
+from time import perf_counter
 
 ABSENT = ("sklearn", "matplotlib", "pyarrow", "pandas", "locust")
 
@@ -53,7 +54,7 @@ from credit_risk.serving.endpoints import Request
 
 service.svc.inject_config()
 endpoints = service.svc().endpoints
-answer = asyncio.run(endpoints.classify(Request(sys.argv[1].encode(), None, None, 0.0)))
+answer = asyncio.run(endpoints.classify(Request(sys.argv[1].encode(), None, None, perf_counter())))
 print(answer.status, answer.body.decode())
 """
 

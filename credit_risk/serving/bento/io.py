@@ -23,7 +23,9 @@ class _RawBody(IOMixin):
     async def from_http_request(cls, request: HTTPRequest, serde: Any) -> Any:  # noqa: ARG003 - BentoML's signature
         request_id = request.headers.get("x-request-id")
         caller = request.scope.get("caller")
-        return Request(await request.body(), request_id.encode() if request_id else None, caller, perf_counter())
+        body = await request.body()
+        begun = request.scope.get("arrived") or perf_counter()
+        return Request(body, request_id.encode() if request_id else None, caller, begun)
 
 
 class ApplicationBody(_RawBody, CreditApplication):

@@ -6,15 +6,17 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from credit_risk.contract.errors import StartupError
@@ -27,16 +29,20 @@ from credit_risk.serving.bento.configuration import (
     keep_metrics_apart,
     name_the_file,
 )
+from credit_risk.serving.bento.connections import Connections, most_connections
 from credit_risk.serving.bento.image import slim_image
 from credit_risk.serving.bento.internals import check_internals
 from credit_risk.serving.bento.listening import listen_apart, reserve_port
 from credit_risk.serving.bento.process import check_port, end_with_a_worker, in_container
+from credit_risk.serving.bento.protocol import speak_for
 from credit_risk.serving.bento.shutdown import take_over_sigterm
 from credit_risk.serving.endpoints import Endpoints
 from credit_risk.serving.http.access import Access
+from credit_risk.serving.http.admission import Admission
 from credit_risk.serving.http.drain import Drain
 from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.fast_path import FastPath
+from credit_risk.serving.http.known_paths import KnownPaths
 from credit_risk.serving.http.openapi import INDEX_PAGE, OpenAPI, describe
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
 from credit_risk.serving.settings import PROJECT, load_settings, variable_of
@@ -52,6 +58,7 @@ class CreditRiskService(bentoml.Service[T]):
 
     startup: Startup
     endpoints: Endpoints
+    paths: frozenset[str] = frozenset()  # that there are
     drain: Drain
 
     def inject_config(self) -> None:
@@ -100,7 +107,10 @@ class CreditRiskService(bentoml.Service[T]):
             Route("/model-card", lambda _: HTMLResponse(page)),
             Route("/model-card.json", lambda _: Response(figures, media_type="application/json")),
         ]
-        app: ASGIApp = OneErrorBody(bentoml_app)
+        self.paths = known_paths(bentoml_app.router.routes)
+        limit = most_connections(self.startup.settings.max_connections)
+        speak_for(Connections(limit, lambda *answer: self.endpoints.metrics.answered(*answer)))
+        app: ASGIApp = KnownPaths(Admission(OneErrorBody(bentoml_app)), self.paths)
         if self.startup.settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)
         app = Access(app, self.startup.keys, open_metrics=self.startup.settings.open_metrics)
@@ -152,6 +162,18 @@ class CreditRiskService(bentoml.Service[T]):
     @property
     def openapi_spec(self) -> OpenAPI:
         return describe(self.name)
+
+
+def known_paths(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    """List the paths of these routes, and of the files that they serve."""
+    paths = set()
+    for route in routes:
+        if isinstance(route, Route):
+            paths.add(route.path)
+        elif isinstance(route, Mount) and isinstance(route.app, StaticFiles):
+            folder = Path(str(route.app.directory))
+            paths |= {f"{route.path}/{file.relative_to(folder)}" for file in folder.rglob("*") if file.is_file()}
+    return frozenset(paths)
 
 
 @contextmanager

@@ -10,11 +10,10 @@ import hmac
 from collections.abc import Mapping
 from hashlib import sha256
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from credit_risk.contract.errors import RequestError, TooLargeError, UnauthorizedError
 from credit_risk.serving.http.answering import answer_error
-from credit_risk.serving.http.body_reader import read_body
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # load balancers have no key
 BODY_LIMITS = {"/classify": 64 * 1024, "/classify_batch": 10 * 1024 * 1024}  # bytes
@@ -44,9 +43,7 @@ class Access:
         try:
             if self._keys and scope["path"] not in self._open:
                 scope["caller"] = self._caller(authorization)
-            if length is None:  # the body comes in chunks, if there is one
-                receive = await _collected(receive, limit)
-            elif length > limit:
+            if length is not None and length > limit:
                 raise TooLargeError(limit)
         except RequestError as error:
             await answer_error(error, send)
@@ -61,15 +58,3 @@ class Access:
         if scheme.lower() != b"bearer" or not found:
             raise UnauthorizedError
         return found[0]
-
-
-async def _collected(receive: Receive, limit: int) -> Receive:
-    """Read the whole body, and make a `receive` that gives it at once."""
-    body = await read_body(receive, limit)
-    gone: Message = {"type": "http.disconnect"}
-    pending = [gone if body is None else {"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replayed

@@ -32,7 +32,7 @@ class FastPath:
         if scope["type"] != "http" or scope["path"] != "/classify" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        begun = perf_counter()
+        came = perf_counter()
         request_id = None
         for name, value in scope["headers"]:
             if name == b"x-request-id":
@@ -47,6 +47,7 @@ class FastPath:
             return
         if body is None:
             return
+        begun = scope.get("arrived", came)
         endpoints = self._endpoints()
         endpoints.metrics.spent("read", perf_counter() - begun)
         status, headers, answer = await endpoints.classify(Request(body, request_id, scope.get("caller"), begun))

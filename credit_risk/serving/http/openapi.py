@@ -28,7 +28,6 @@ from credit_risk.contract.errors import (
 )
 from credit_risk.contract.faults import MAX_BATCH
 from credit_risk.serving.http.access import BODY_LIMITS
-from credit_risk.serving.http.body_reader import SECONDS as BODY_SECONDS
 
 # Each as it may be answered; the status and what it means come from its class.
 ERRORS: tuple[RequestError, ...] = (
@@ -37,7 +36,7 @@ ERRORS: tuple[RequestError, ...] = (
         [Detail(loc=["debt"], msg="required; send null if it is unknown", type="missing")],
     ),
     UnauthorizedError(),
-    TimedOutError(BODY_SECONDS),
+    TimedOutError(10),
     TooLargeError(BODY_LIMITS["/classify"]),
     FailedError(),
     UnavailableError(QUEUE_FULL),

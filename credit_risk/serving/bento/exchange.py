@@ -1,0 +1,145 @@
+"""A request and its answer: uvicorn's cycle, which ends here when its caller goes, and writes the answer at once."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPMethod, HTTPStatus
+from time import perf_counter
+from typing import Any, Protocol
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from credit_risk.contract.errors import FailedError, TimedOutError
+from credit_risk.serving.bento.connections import READ_SECONDS
+from credit_risk.serving.endpoints import failed
+
+CLOSE = (b"connection", b"close")
+CHUNKED = (b"transfer-encoding", b"chunked")
+WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+class Conversation(Protocol):
+    """The connection that an exchange belongs to."""
+
+    def wants_body(self) -> None:
+        """Go on with a body that is being read, and start its clock."""
+
+    def answered(self, path: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+
+    def linger(self) -> None:
+        """Close without losing what was written."""
+
+
+class Exchange(RequestResponseCycle):
+    """What the ASGI application receives from and sends to."""
+
+    def start(self, connection: Conversation, app: Any) -> asyncio.Task[None]:
+        """Run the application."""
+        self._connection = connection
+        self._has_timed_out = False
+        self._head = b""  # until the first part of the body is written with it
+        self._task = asyncio.get_running_loop().create_task(self.run_asgi(app))
+        return self._task
+
+    def abandon(self) -> None:
+        """Stop working for a caller that has gone."""
+        self.disconnected = True
+        self._task.cancel()
+
+    def time_out(self) -> None:
+        """Tell the application that the body did not end in time."""
+        self._has_timed_out = True
+        self.message_event.set()
+
+    async def run_asgi(self, app: Any) -> None:
+        try:
+            await app(self.scope, self.receive, self.send)
+            if not (self.response_complete or self.disconnected):
+                raise RuntimeError("the application ended without an answer")
+        except asyncio.CancelledError:
+            if not self.disconnected:
+                raise
+        except Exception as error:  # nothing may go unanswered
+            await self._answer_failure(failed(error))
+        finally:
+            self.on_response = lambda: None  # as uvicorn does: it refers back to the connection
+
+    async def receive(self) -> Any:
+        """Receive the next part of the body. Raises TimedOutError if its end does not come in time."""
+        if self.more_body and not self.disconnected:
+            self._connection.wants_body()
+        message = await super().receive()
+        if self._has_timed_out:
+            raise TimedOutError(READ_SECONDS)
+        return message
+
+    async def send(self, message: Any) -> None:
+        """Send a part of the answer. The head is sent with the first part of the body, so that both are one write."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.start":
+            self._begin(message["status"], message.get("headers", ()))
+        else:
+            self._go_on(message.get("body", b""), is_last=not message.get("more_body", False))
+
+    def _begin(self, status: int, given: Any) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self._status = status
+        headers = [*self.default_headers, *given]
+        names = [name for name, _ in headers]
+        if self.more_body:  # the next request would be looked for in what is left of the body
+            self.keep_alive = False
+        if CLOSE in headers:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            headers.append(CLOSE)
+        self.chunked_encoding = b"content-length" not in names and not self._is_bodiless()
+        if self.chunked_encoding:
+            headers.append(CHUNKED)
+        lines = [STATUS_LINE[status]]
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+        self._head = b"".join(lines)
+        if self._head.count(b"\n") != len(headers) + 1:
+            raise RuntimeError("a header has a line break")
+
+    def _go_on(self, body: bytes, *, is_last: bool) -> None:
+        pieces = []
+        if self._head:
+            pieces = [self._head, b"\r\n"]
+            self._head = b""
+        if self.chunked_encoding and not self._is_bodiless():
+            if body:
+                pieces += (b"%x\r\n" % len(body), body, b"\r\n")
+            if is_last:
+                pieces.append(b"0\r\n\r\n")
+        elif not self._is_bodiless():
+            pieces.append(body)
+        self.transport.write(b"".join(pieces))
+        if is_last:
+            self._end()
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        self._connection.answered(self.scope["path"], self._status, perf_counter() - self.scope["arrived"])  # type: ignore[typeddict-item]
+        if not self.keep_alive:
+            self._connection.linger()
+        self.on_response()
+
+    def _is_bodiless(self) -> bool:
+        return self.scope["method"] == HTTPMethod.HEAD or self._status in WITHOUT_BODY
+
+    async def _answer_failure(self, error: FailedError) -> None:
+        """Answer what no part of the application has answered."""
+        if self.response_started and not self._head:
+            self._connection.linger()  # in the middle of an answer; the caller sees that it is cut short
+            return
+        body = error.body
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), CLOSE]
+        self._begin(error.status, headers)
+        self._go_on(body, is_last=True)

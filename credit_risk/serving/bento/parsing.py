@@ -1,0 +1,154 @@
+"""What is parsed of a connection's bytes, and what is not: bounded heads, bodies after an upgrade, no trailers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from credit_risk.contract.errors import HeadTooLargeError, InvalidRequestError, RequestError
+from credit_risk.serving.bento.connections import Connections
+from credit_risk.serving.bento.exchange import Exchange
+
+MOST_HEAD = 16 * 1024  # bytes
+MOST_HEADERS = 100
+PIECE = 2 * 1024  # bytes that are parsed before the bounds are looked at
+PIECE_OF_BODY = 64 * 1024
+QUEUED_REQUEST = 4 * 1024  # bytes of memory, roughly, for each request that waits for those before it
+# By this a parser is told how the rest of a body is framed.
+HEAD_OF_THE_REST = b"POST / HTTP/1.1\r\n%b: %b\r\n\r\n"
+
+
+class Parsing(HttpToolsProtocol):
+    """uvicorn's protocol up to where a request is known. The parser calls the methods `on_...`."""
+
+    cycle: Exchange  # the request whose head came last
+
+    def __init__(self, connections: Connections, config: Any, **state: Any) -> None:
+        super().__init__(config, **state)
+        self.guard = connections
+        self.running: Exchange | None = None
+        self.is_over = False  # nothing is parsed any more
+        self.arrived = 0.0  # perf_counter; what is parsed may have waited since then
+        self.in_head = False
+        self._head_bytes = 0
+        self._is_muted = False  # the parser, while it is told how a body is framed
+        self._unparsed = memoryview(b"")
+
+    @abstractmethod
+    def refuse(self, error: RequestError) -> None:
+        """Answer what is under way, then this error, and parse nothing more."""
+
+    @abstractmethod
+    def give_up(self) -> None:
+        """Tell the caller that what it began to send did not end in time, and close."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close at once, without another word."""
+
+    def parse(self, data: bytes) -> None:
+        """Parse what came."""
+        if len(data) <= PIECE and not self._unparsed:
+            self._parse(data)
+        else:
+            self._unparsed = memoryview(bytes(self._unparsed) + data)
+            self.parse_on()
+
+    def parse_on(self) -> None:
+        """Parse what has come, piece by piece, until requests queue on this connection."""
+        while self._unparsed and not self.pipeline and not self.is_over:
+            in_body = not self.in_head and self.cycle is not None and self.cycle.more_body
+            size = PIECE_OF_BODY if in_body else PIECE
+            piece, self._unparsed = self._unparsed[:size], self._unparsed[size:]
+            self._parse(piece)
+        if self._unparsed:
+            self.guard.holds(self, len(self._unparsed))
+
+    def stop_parsing(self) -> None:
+        """Parse nothing more."""
+        self.is_over = True
+        self._unparsed = memoryview(b"")
+
+    def _parse(self, piece: bytes | memoryview) -> None:
+        was_in_head = self.in_head
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(piece[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self.refuse(InvalidRequestError("Send a well-formed HTTP/1.1 request"))
+            return
+        if self.is_over:
+            return
+        if self.in_head:
+            self._head_bytes += len(piece) if was_in_head else 0
+            self._check_head()
+            if self.running is None:
+                self.guard.begun(self)
+        if self.in_head or (self.running is not None and self.cycle.more_body):
+            self.guard.holds(self, len(piece))
+        if self.pipeline:
+            self.guard.holds(self, len(self.pipeline) * QUEUED_REQUEST)
+
+    def _check_head(self) -> None:
+        if self._head_bytes > MOST_HEAD or len(self.headers) > MOST_HEADERS:
+            self.refuse(HeadTooLargeError(MOST_HEAD, MOST_HEADERS))
+
+    def _go_on_without_upgrade(self, rest: bytes | memoryview) -> None:
+        """Parse what follows a request that offers an upgrade, as Java's HttpClient does.
+
+        A server may ignore the offer (RFC 9110, 7.8). The parser can't: it takes the rest for another protocol.
+        """
+        framing = [header for header in self.headers if header[0] in (b"content-length", b"transfer-encoding")]
+        self.parser = httptools.HttpRequestParser(self)
+        if framing:
+            self._is_muted = True
+            self.parser.feed_data(HEAD_OF_THE_REST % framing[-1])
+            self._is_muted = False
+        else:
+            self.on_message_complete()
+        if rest:
+            self._parse(rest)
+
+    def on_message_begin(self) -> None:
+        if not self._is_muted:
+            super().on_message_begin()
+            self.in_head = True
+            self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        if not self._is_muted:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.in_head:  # else it is a trailer, or muted
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._is_muted:
+            return
+        self.in_head = False
+        self._check_head()
+        if not self.is_over:
+            self.guard.asked(self)
+            self.scope["arrived"] = self.arrived  # type: ignore[typeddict-unknown-key]
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self.is_over:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.is_over or self.parser.should_upgrade():  # then another parser finds its end
+            return
+        super().on_message_complete()
+        self.scope["arrived"] = self.arrived  # type: ignore[typeddict-unknown-key]
+        if not self.pipeline:
+            self.guard.finished(self)
+
+    def _should_upgrade(self) -> bool:
+        return False

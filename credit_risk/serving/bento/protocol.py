@@ -1,0 +1,167 @@
+"""A connection of HTTP/1.1: uvicorn's protocol, with bounds on what a caller may send, keep open and leave unread.
+
+They hold for every route, because this stands in front of all of them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from uvicorn import config as uvicorn_config
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from credit_risk.contract.errors import RequestError, TimedOutError, UnavailableError
+from credit_risk.serving.bento.connections import READ_SECONDS, Connections
+from credit_risk.serving.bento.exchange import Exchange
+from credit_risk.serving.bento.parsing import Parsing
+from credit_risk.serving.bento.turns import Turns
+
+MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
+CROWDED = "The service is overloaded: it has too many connections"
+
+
+def speak_for(connections: Connections) -> None:
+    """Make the uvicorn server that BentoML starts in this process use this protocol."""
+    uvicorn_config.HTTP_PROTOCOLS["auto"] = partial(GuardedProtocol, connections, Turns())  # type: ignore[assignment]
+    httptools_impl.RequestResponseCycle = Exchange  # type: ignore[misc] # uvicorn's protocol makes its cycles of it
+
+
+class GuardedProtocol(Parsing):
+    """One connection, and its requests one after the other."""
+
+    def __init__(self, connections: Connections, turns: Turns, config: Any, **state: Any) -> None:
+        super().__init__(connections, config, **state)
+        connections.keep_alive = config.timeout_keep_alive
+        self._turns = turns
+        self._paused_since: float | None = None  # reading, because requests queue here
+        self._refusal: RequestError | None = None  # to be sent after what is under way
+        self._thrown_away = 0  # bytes
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if not self.guard.opened(self):
+            self.refuse(UnavailableError(CROWDED))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.guard.lost(self)
+        self.stop_parsing()
+        self.pipeline.clear()
+        if self.running is not None:
+            self.running.abandon()
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_over:
+            self._throw_away(data)
+            return
+        seen = self._turns.seen()
+        self.arrived = seen if self._paused_since is None else self._paused_since
+        self._paused_since = None
+        self.parse(data)
+        if self.flow.read_paused and self.pipeline:
+            self._paused_since = perf_counter()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.guard.unsent(self, self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.guard.sent(self)
+
+    # What exchanges and the guard ask for
+
+    def wants_body(self) -> None:
+        self.parse_on()
+        if self.running is not None and self.running.more_body:
+            self.guard.awaited(self)
+
+    def answered(self, path: str, status: int, seconds: float) -> None:
+        self.guard.answered(path, status, seconds)
+
+    def give_up(self) -> None:
+        if self.running is not None and self.running.more_body:
+            self.running.time_out()
+        elif self.in_head or self.running is not None:
+            self.refuse(TimedOutError(READ_SECONDS))
+        else:
+            self.guard.lost(self)
+            self.transport.close()
+
+    def close(self) -> None:
+        self.transport.abort()
+
+    def refuse(self, error: RequestError) -> None:
+        self.stop_parsing()
+        if self.pipeline and self.pipeline[0][0].more_body:  # the newest one, whose body will not end
+            self.pipeline.popleft()
+        if self.running is not None and self.running.more_body:
+            self.running.abandon()
+            self.running = None
+        if self.running is None:
+            self._say(error)
+        else:
+            self._refusal = error
+
+    def linger(self) -> None:
+        """End the connection, but read on for a moment.
+
+        A connection that is closed with bytes unread is reset, and the caller may lose the answer (RFC 9112, 9.6).
+        """
+        self.stop_parsing()
+        self.pipeline.clear()
+        self._refusal = None
+        if self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.guard.lingers(self)
+
+    # One request after the other
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self.running = cycle
+        task = cycle.start(self, app)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request. uvicorn would read on while requests queue, without end."""
+        self.server_state.total_requests += 1
+        self.running = None
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal is not None:
+            self._say(self._refusal)
+        elif not self.is_over:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        self.guard.finished(self)
+        self.parse_on()
+        if self.running is not None or self.is_over:
+            return
+        self.flow.resume_reading()
+        if self.in_head:
+            self.guard.begun(self)
+        else:
+            self.guard.answered_all(self)
+
+    def _say(self, error: RequestError) -> None:
+        body = error.body
+        headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in {**headers, **error.headers}.items())
+        self.transport.write(STATUS_LINE[error.status] + lines.encode() + b"\r\n" + body)
+        self.guard.answered("", error.status, 0.0)
+        self.linger()
+
+    def _throw_away(self, data: bytes) -> None:
+        self._thrown_away += len(data)
+        if self._thrown_away > MOST_THROWN_AWAY:
+            self.close()
