@@ -24,9 +24,9 @@ class CreditRiskClassifier:
     def __init__(self) -> None:
         startup, metrics = svc.startup, Metrics(svc.paths)
         self._log = startup.log
-        self._decider = startup.decider(metrics.spent)
+        self._decider = startup.decider(svc.current.terms, metrics.spent)
         runner = AdaptiveRunner(self._decider, startup.batching, metrics)
-        self.endpoints = Endpoints(runner, startup.renderer, metrics)
+        self.endpoints = Endpoints(runner, metrics)
 
     @bentoml.on_deployment
     def prepare() -> None:  # called once, in the parent process, which has no instance

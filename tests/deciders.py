@@ -14,6 +14,7 @@ from credit_risk.deciding.decider import Decider
 from credit_risk.deciding.log import DecisionLog, Log, NoLog
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring, Scoring
+from credit_risk.deciding.terms import CurrentTerms, Terms, always
 from credit_risk.model.store import StoredModel
 from credit_risk.record.files import RecordFiles
 from credit_risk.record.writer import RecordWriter
@@ -29,10 +30,14 @@ def renderer_of(model: StoredModel, policy: Policy = POLICY, catalogue: Catalogu
     return Renderer(model, policy, catalogue, RELEASE)
 
 
+def terms_of(model: StoredModel, policy: Policy = POLICY) -> CurrentTerms:
+    return always(Terms(policy, renderer_of(model, policy)))
+
+
 def decider_of(
     model: StoredModel, *, policy: Policy = POLICY, log: Log | None = None, scoring: Scoring | None = None
 ) -> Decider:
-    return Decider(model.encoder, scoring or InProcessScoring(model), policy, log or NoLog())
+    return Decider(model.encoder, scoring or InProcessScoring(model), terms_of(model, policy), log or NoLog())
 
 
 def decide(decider: Decider, applications: Sequence[CreditApplication], origin: Origin = ORIGIN) -> list[Decided]:
@@ -55,8 +60,7 @@ def recording(
     origin: Origin = ORIGIN,
 ) -> list[Decided]:
     """Decide applications, with the decisions on record."""
-    log = DecisionLog(renderer_of(model, policy), writer)
-    return decide(decider_of(model, policy=policy, log=log), applications, origin)
+    return decide(decider_of(model, policy=policy, log=DecisionLog(writer)), applications, origin)
 
 
 def record_files(folder: Any, **changes: Any) -> RecordFiles:

@@ -13,6 +13,7 @@ from credit_risk.deciding.decider import Decider
 from credit_risk.deciding.log import NoLog
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
+from credit_risk.deciding.terms import Terms, always
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 from credit_risk.serving.settings import PROJECT, Batching
@@ -20,8 +21,9 @@ from credit_risk.serving.settings import PROJECT, Batching
 ANYBODY = Origin("", None)
 model = InProcess.load()
 metrics = Metrics()
-decider = Decider(model.stored.encoder, InProcessScoring(model.stored), POLICY, NoLog(), metrics.spent)
 renderer = Renderer(model.stored, POLICY, load_catalogue(PROJECT / "reasons.yaml"), release="")
+terms = always(Terms(POLICY, renderer))
+decider = Decider(model.stored.encoder, InProcessScoring(model.stored), terms, NoLog(), metrics.spent)
 runner = AdaptiveRunner(decider, Batching(), metrics)
 app, batched = FastAPI(), FastAPI()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.decision import Status
+
+if TYPE_CHECKING:
+    from credit_risk.deciding.rendering import Renderer
 
 NamedReasons = tuple[tuple[str, float | None], ...]  # codes; a rule of the policy has no contribution
 
@@ -31,3 +34,4 @@ class Decided(NamedTuple):
     reasons: NamedReasons
     warnings: list[str]  # codes
     origin: Origin
+    renderer: Renderer  # of the model, policy and catalogue that it was made with

@@ -15,11 +15,12 @@ from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.catalogue import MAX_REASONS
 from credit_risk.contract.decision import score_of
 from credit_risk.contract.errors import RequestError
-from credit_risk.contract.policy import Outcome, Policy
+from credit_risk.contract.policy import Outcome
 from credit_risk.contract.warning import warnings_of
 from credit_risk.deciding.decided import Decided, NamedReasons, Origin
 from credit_risk.deciding.log import Log
 from credit_risk.deciding.scoring import Score, Scoring, ScoringOnce
+from credit_risk.deciding.terms import CurrentTerms, Terms, always
 from credit_risk.model.explainer import Reasons
 from credit_risk.model.features import Encoder
 
@@ -32,20 +33,22 @@ def observe_nothing(stage: str, seconds: float) -> None:
 
 
 class Decider:
-    """Decides applications with one model and one policy, and puts the decisions on record."""
+    """Decides applications with one model and the policy in force, and puts the decisions on record."""
 
     def __init__(
-        self, encoder: Encoder, scoring: Scoring, policy: Policy, log: Log, observe: Observe = observe_nothing
+        self, encoder: Encoder, scoring: Scoring, terms: CurrentTerms, log: Log, observe: Observe = observe_nothing
     ) -> None:
+        """`terms` is called once for each batch."""
         self._encoder = encoder
         self._scoring = scoring
-        self._policy = policy
+        self._terms = terms
         self._log = log
         self._observe = observe
 
     def scoring_once(self) -> Decider:
-        """Give a decider for one large request: it scores equal applications once and is otherwise the same."""
-        return Decider(self._encoder, ScoringOnce(self._scoring), self._policy, self._log, self._observe)
+        """Give a decider for one large request: it scores equal applications once, and the terms stay the same."""
+        terms = always(self._terms())
+        return Decider(self._encoder, ScoringOnce(self._scoring), terms, self._log, self._observe)
 
     async def warm_up(self) -> None:
         """Score and explain an example, so that the first caller need not wait for it. No decision is made."""
@@ -90,13 +93,14 @@ class Decider:
 
     async def _decide_together(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
         begun = perf_counter()
+        terms = self._terms()
         rows = [self._encoder.encode(application) for application in applications]
-        scores = await self._scoring.score(rows, self._policy.cutoffs.review_above)
+        scores = await self._scoring.score(rows, terms.policy.cutoffs.review_above)
         scored = perf_counter()
         self._observe("predict", scored - begun)
         time = datetime.now(UTC).isoformat()
         outcomes: Outcomes = [
-            self._decision(time, application, origin, row, score) if isinstance(score, Score) else score
+            _decision(terms, time, application, origin, row, score) if isinstance(score, Score) else score
             for application, origin, row, score in zip(applications, origins, rows, scores, strict=True)
         ]
         self._observe("encode", perf_counter() - scored)
@@ -107,23 +111,27 @@ class Decider:
         await self._log.append(decisions)
         self._observe("record", perf_counter() - begun)
 
-    def _decision(self, time: str, application: CreditApplication, origin: Origin, row: bytes, score: Score) -> Decided:
-        """Apply the policy to a scored application."""
-        margin, probability, reasons = score
-        outcome = self._policy.decide(probability, application)
-        return Decided(
-            str(uuid7()),
-            time,
-            application,
-            row,
-            margin,
-            probability,
-            score_of(margin),
-            outcome.status,
-            _named_reasons(outcome, reasons),
-            [warning.code for warning in warnings_of(application)],
-            origin,
-        )
+
+def _decision(
+    terms: Terms, time: str, application: CreditApplication, origin: Origin, row: bytes, score: Score
+) -> Decided:
+    """Apply the policy to a scored application."""
+    margin, probability, reasons = score
+    outcome = terms.policy.decide(probability, application)
+    return Decided(
+        str(uuid7()),
+        time,
+        application,
+        row,
+        margin,
+        probability,
+        score_of(margin),
+        outcome.status,
+        _named_reasons(outcome, reasons),
+        [warning.code for warning in warnings_of(application)],
+        origin,
+        terms.renderer,
+    )
 
 
 def _named_reasons(outcome: Outcome, reasons: Reasons) -> NamedReasons:

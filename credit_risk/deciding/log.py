@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from credit_risk.deciding.decided import Decided
-from credit_risk.deciding.rendering import Renderer
 from credit_risk.record.writer import RecordWriter
 
 
@@ -26,12 +25,11 @@ class Log(Protocol):
 class DecisionLog:
     """Renders decisions as records and writes them."""
 
-    def __init__(self, renderer: Renderer, writer: RecordWriter) -> None:
-        self._render = renderer.record
+    def __init__(self, writer: RecordWriter) -> None:
         self._writer = writer
 
     async def append(self, decisions: Sequence[Decided]) -> None:
-        await self._writer.append([self._render(decided) for decided in decisions])
+        await self._writer.append([decided.renderer.record(decided) for decided in decisions])
 
     def is_healthy(self) -> bool:
         return self._writer.is_healthy()

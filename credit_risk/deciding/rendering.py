@@ -48,7 +48,7 @@ class Renderer:
 
     def record(self, decided: Decided) -> bytes:
         """Render the record, one line of JSON as `DecisionRecord` reads it."""
-        decision_id, time, application, row, margin, probability, score, status, reasons, warnings, origin = decided
+        decision_id, time, application, row, margin, probability, score, status, reasons, warnings, origin, _ = decided
         text = _application_json(application)
         codes = ",".join([f'"{code}"' for code in warnings])
         return (

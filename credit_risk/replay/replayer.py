@@ -18,6 +18,7 @@ from credit_risk.deciding.decider import Decider
 from credit_risk.deciding.log import NoLog
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
+from credit_risk.deciding.terms import Terms, always
 from credit_risk.model.store import StoredModel, load_model
 from credit_risk.record.reader import Entry
 
@@ -39,11 +40,11 @@ class Replayer:
         for tag, run in groupby(entries, key=lambda entry: entry.record.model):
             same_model = list(run)
             model = self._model or self._recorded_model(tag, same_model[0].place)
-            decider = Decider(model.encoder, InProcessScoring(model), self._policy, NoLog())
-            renderer = Renderer(model, self._policy, CATALOGUE, release="")
+            terms = always(Terms(self._policy, Renderer(model, self._policy, CATALOGUE, release="")))
+            decider = Decider(model.encoder, InProcessScoring(model), terms, NoLog())
             applications = [entry.record.application for entry in same_model]
             decisions = await decider.decide_all(applications, Origin("", None))
-            records += [DecisionRecord.model_validate_json(renderer.record(decided)) for decided in decisions]
+            records += [DecisionRecord.model_validate_json(decided.renderer.record(decided)) for decided in decisions]
         return records
 
     def _recorded_model(self, tag: str, place: str) -> StoredModel:

@@ -17,7 +17,6 @@ from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.errors import FailedError, RequestError
 from credit_risk.contract.parsing import parse_application, parse_in_parts
 from credit_risk.deciding.decided import Origin
-from credit_risk.deciding.rendering import Renderer
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 
@@ -46,9 +45,8 @@ class Answer(NamedTuple):
 class Endpoints:
     """Answers requests for decisions."""
 
-    def __init__(self, runner: AdaptiveRunner, renderer: Renderer, metrics: Metrics) -> None:
+    def __init__(self, runner: AdaptiveRunner, metrics: Metrics) -> None:
         self._runner = runner
-        self._render = renderer.answer
         self.metrics = metrics
 
     async def classify(self, request: Request) -> Answer:
@@ -66,7 +64,7 @@ class Endpoints:
         self.metrics.spent("validate", perf_counter() - begun)
         decided = await self._runner.run(application, origin, request.begun)
         begun = perf_counter()
-        answer = self._render(decided)
+        answer = decided.renderer.answer(decided)
         self.metrics.spent("encode", perf_counter() - begun)
         return answer
 
@@ -81,7 +79,7 @@ class Endpoints:
         answers: list[bytes] = []
         async for decisions in self._runner.run_many(parts, origin):
             begun = perf_counter()
-            answers += [self._render(decided) for decided in decisions]
+            answers += [decided.renderer.answer(decided) for decided in decisions]
             self.metrics.spent("encode", perf_counter() - begun)
         return b"[" + b",".join(answers) + b"]"
 

@@ -1,50 +1,99 @@
-"""Callers that ask without a pause until they are refused a connection."""
+"""Callers that ask without a pause, and keep account of what became of each request."""
 
 from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tests.corpus import SAMPLE
 
+MOST_FAULTS = 100  # of one caller, which then gives up
 
-class Outcome(NamedTuple):
-    answered: int
-    faults: list[str]
+
+class Answered(NamedTuple):
+    """An answer, with what it says it was decided by."""
+
+    sent: float  # monotonic
+    received: float
+    status: str
+    policy: str
+
+
+@dataclass
+class Account:
+    """What became of the requests of all callers together."""
+
+    answers: list[Answered] = field(default_factory=list)
+    refused: int = 0  # connections: nothing was sent
+    faults: list[str] = field(default_factory=list)  # of requests that were sent
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+    def older_than_known(self, policies: Sequence[str]) -> int:
+        """Count answers by an older policy than was known when they were asked for. `policies` are in their order."""
+        place = {policy: number for number, policy in enumerate(policies)}
+        by_time = sorted(self.answers, key=lambda answer: answer.received)
+        times = [answer.received for answer in by_time]
+        newest = list(accumulate((place[answer.policy] for answer in by_time), max))
+        behind = 0
+        for answer in self.answers:
+            before = bisect_left(times, answer.sent)
+            behind += bool(before and newest[before - 1] > place[answer.policy])
+        return behind
 
 
 @contextmanager
-def callers(url: str, *, kept_alive: int, anew: int) -> Iterator[Callable[[], list[Outcome]]]:
+def callers(url: str, *, kept_alive: int, anew: int, until_refused: bool = True) -> Iterator[Account]:
     """So many that keep their connection while they may, and so many that open one for each request.
 
-    Gives a function that waits until all of them were refused. The server must be ended within the context.
+    They ask until they are refused a connection, or else until the context ends; it waits for them.
     """
+    account = Account()
     with ThreadPoolExecutor(kept_alive + anew) as pool:
-        asking = [pool.submit(_ask_until_refused, url, keep) for keep in [True] * kept_alive + [False] * anew]
-        yield lambda: [caller.result() for caller in asking]
+        for keep in [True] * kept_alive + [False] * anew:
+            pool.submit(_ask, url, keep, account, until_refused)
+        yield account
+        if not until_refused:
+            account.is_over.set()
 
 
-def _ask_until_refused(url: str, keep: bool) -> Outcome:
-    answered, faults = 0, []
+def _ask(url: str, keep: bool, account: Account, until_refused: bool) -> None:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     headers = {"Content-Type": "application/json", **({} if keep else {"Connection": "close"})}
-    while True:
-        try:
-            connection.request("POST", "/classify", json.dumps(SAMPLE), headers)
-            answer = connection.getresponse()
-            body = answer.read()
-            if answer.status != 200 or "Status" not in json.loads(body):
-                faults.append(f"{answer.status}: {body!r}")
-            answered += 1
-        except ConnectionRefusedError:
-            return Outcome(answered, faults)
-        except (OSError, http.client.HTTPException) as error:
-            faults.append(repr(error))
-            connection.close()
-            if len(faults) > 100:
-                return Outcome(answered, faults)
+    body = json.dumps(SAMPLE)
+    faults = 0
+    with closing(connection):
+        while not account.is_over.is_set() and faults < MOST_FAULTS:
+            try:
+                if connection.sock is None:
+                    connection.connect()
+            except OSError:
+                account.refused += 1
+                if until_refused:
+                    return
+                time.sleep(0.01)
+                continue
+            sent = time.monotonic()
+            try:
+                connection.request("POST", "/classify", body, headers)
+                answer = connection.getresponse()
+                content = answer.read()
+                if answer.status == 200:
+                    decision = json.loads(content)
+                    account.answers.append(Answered(sent, time.monotonic(), decision["Status"], decision["policy"]))
+                else:
+                    account.faults.append(f"{answer.status}: {content!r}")
+                    faults += 1
+            except (OSError, http.client.HTTPException) as error:
+                account.faults.append(repr(error))
+                faults += 1
+                connection.close()

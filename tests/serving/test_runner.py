@@ -22,7 +22,7 @@ from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 from credit_risk.serving.settings import Batching
 from credit_risk.training.data import Dataset
-from tests.deciders import ORIGIN, POLICY, decide, decider_of, record_files, renderer_of
+from tests.deciders import ORIGIN, decide, decider_of, record_files, terms_of
 from tests.record.test_files import lines_of
 
 
@@ -32,7 +32,7 @@ class Watched(Decider):
     poison: CreditApplication | None = None
 
     def __init__(self, model: StoredModel) -> None:
-        super().__init__(model.encoder, InProcessScoring(model), POLICY, NoLog())
+        super().__init__(model.encoder, InProcessScoring(model), terms_of(model), NoLog())
         self.sizes: list[int] = []
 
     async def decide(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
@@ -246,7 +246,7 @@ def test_a_decider_that_breaks_leaves_nobody_waiting(
 def test_nothing_is_answered_that_is_not_on_record(model: StoredModel, synthetic: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "log"
     folder.write_text("")
-    decider = decider_of(model, log=DecisionLog(renderer_of(model), record_files(folder)))
+    decider = decider_of(model, log=DecisionLog(record_files(folder)))
 
     def ask() -> set[type]:
         runner = AdaptiveRunner(decider, Batching(), Metrics())

@@ -87,7 +87,7 @@ def test_everything_is_loaded_once_and_stays_as_it_is(model: StoredModel, monkey
     assert startup.batching == Batching(max_batch_size=7)
     assert isinstance(startup.log, NoLog)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        startup.policy = startup.policy  # type: ignore[misc]
+        startup.rulebook = startup.rulebook  # type: ignore[misc]
 
 
 def test_the_log_is_where_the_settings_say(model: StoredModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ import bentoml
 import uvicorn
 from _bentoml_sdk.io_models import IOMixin, IORootModel
 from bentoml._internal.configuration.containers import BentoMLContainer
+from circus.sighandler import SysHandler
 from circus.sockets import CircusSocket
+from uvicorn import config as uvicorn_config
+from uvicorn.protocols.http import httptools_impl
 
 from credit_risk.contract.errors import DependencyError
 
@@ -25,7 +28,10 @@ INTERNALS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("bentoml", IOMixin, ("from_http_request",)),
     ("bentoml", IORootModel, ("from_http_request",)),
     ("kantoku", CircusSocket, ("bind_and_listen",)),
+    ("kantoku", SysHandler, ("handle_hup", "quit")),
     ("uvicorn", uvicorn.Server, ("startup", "handle_exit")),
+    ("uvicorn", uvicorn_config, ("HTTP_PROTOCOLS",)),
+    ("uvicorn", httptools_impl, ("HttpToolsProtocol", "RequestResponseCycle", "STATUS_LINE")),
 )
 
 

@@ -27,9 +27,8 @@ def reserve_port() -> None:
 
 def listen_apart() -> None:
     """Put a socket of this worker's own in the place of the one that it inherited."""
-    context = click.get_current_context(silent=True)
-    descriptor = context.params.get("fd") if context else None
-    if sys.platform != "linux" or descriptor is None:  # in a test's process there is no such descriptor
+    descriptor = click.get_current_context().params["fd"]
+    if sys.platform != "linux":
         return
     with socket.socket(fileno=os.dup(descriptor)) as inherited:
         if inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):  # the parent listens itself

@@ -1,7 +1,9 @@
-"""The parent of the workers: a process that a shell, a container or Fargate starts and watches."""
+"""The processes: a parent that a shell, a container or Fargate starts and watches, and its workers."""
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
 import signal
 import socket
@@ -10,8 +12,11 @@ import time
 
 import click
 import psutil
+from circus.sighandler import SysHandler
 
 from credit_risk.contract.errors import SettingError
+
+logger = logging.getLogger("bentoml.credit_risk")
 
 WATCH_SECONDS = 0.5
 
@@ -19,6 +24,12 @@ WATCH_SECONDS = 0.5
 def in_container() -> bool:
     """Tell whether this runs in an image made by `bentoml containerize`."""
     return "BENTOML_CONTAINERIZED" in os.environ
+
+
+def is_worker() -> bool:
+    """Tell whether BentoML has started this process as a worker."""
+    context = click.get_current_context(silent=True)
+    return context is not None and "fd" in context.params
 
 
 def check_port(default_host: str, default_port: int) -> None:
@@ -40,20 +51,42 @@ def check_port(default_host: str, default_port: int) -> None:
 
 
 def end_with_a_worker() -> None:
-    """Watch this process's workers, and end as on SIGTERM when one of them has ended.
+    """Watch this process's workers. When one has ended unasked, end as on SIGTERM, but with status 1.
 
     In a container BentoML does not replace a worker. It would go on with a part of its throughput, unnoticed by the
-    supervisor that could replace the container.
+    supervisor that could replace the container. To be called before circus installs its handlers of signals.
     """
-    threading.Thread(target=_watch, args=(psutil.Process(),), daemon=True).start()
+    was_asked_to_end = threading.Event()
+    quit_ = SysHandler.quit
+
+    def noted(handler: SysHandler) -> None:
+        was_asked_to_end.set()
+        quit_(handler)
+
+    SysHandler.quit = noted
+    threading.Thread(target=_watch, args=(psutil.Process(), was_asked_to_end), daemon=True).start()
 
 
-def _watch(parent: psutil.Process) -> None:
+def end_with_parent(parent: int) -> None:
+    """Watch the parent of this worker. When it is gone, end as on SIGTERM, because nobody else would end this one."""
+    threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: psutil.Process, was_asked_to_end: threading.Event) -> None:
     workers: set[psutil.Process] = set()
     while all(map(_runs, workers)):
         workers |= set(parent.children())
         time.sleep(WATCH_SECONDS)
-    os.kill(parent.pid, signal.SIGTERM)
+    if not was_asked_to_end.is_set():
+        logger.error("A worker has ended unasked, perhaps for want of memory; the service ends with it")
+        atexit.register(os._exit, 1)
+        os.kill(parent.pid, signal.SIGTERM)
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _runs(process: psutil.Process) -> bool:

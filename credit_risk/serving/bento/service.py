@@ -6,17 +6,15 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from credit_risk.contract.errors import StartupError
@@ -30,10 +28,13 @@ from credit_risk.serving.bento.configuration import (
     name_the_file,
 )
 from credit_risk.serving.bento.connections import Connections, most_connections
+from credit_risk.serving.bento.current import Current
+from credit_risk.serving.bento.handover import Handover
+from credit_risk.serving.bento.hangup import ignore_sighup, take_over_sighup
 from credit_risk.serving.bento.image import slim_image
 from credit_risk.serving.bento.internals import check_internals
 from credit_risk.serving.bento.listening import listen_apart, reserve_port
-from credit_risk.serving.bento.process import check_port, end_with_a_worker, in_container
+from credit_risk.serving.bento.process import check_port, end_with_a_worker, end_with_parent, in_container, is_worker
 from credit_risk.serving.bento.protocol import speak_for
 from credit_risk.serving.bento.shutdown import take_over_sigterm
 from credit_risk.serving.endpoints import Endpoints
@@ -42,9 +43,10 @@ from credit_risk.serving.http.admission import Admission
 from credit_risk.serving.http.drain import Drain
 from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.fast_path import FastPath
-from credit_risk.serving.http.known_paths import KnownPaths
+from credit_risk.serving.http.known_paths import KnownPaths, paths_of
 from credit_risk.serving.http.openapi import INDEX_PAGE, OpenAPI, describe
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
+from credit_risk.serving.rulebook import load_rulebook
 from credit_risk.serving.settings import PROJECT, load_settings, variable_of
 from credit_risk.serving.startup import Startup, start_up
 
@@ -60,6 +62,7 @@ class CreditRiskService(bentoml.Service[T]):
     endpoints: Endpoints
     paths: frozenset[str] = frozenset()  # that there are
     drain: Drain
+    current: Current
 
     def inject_config(self) -> None:
         """Load and check everything. BentoML calls this in the parent before workers start, and in each worker."""
@@ -73,7 +76,10 @@ class CreditRiskService(bentoml.Service[T]):
             except BentoMLException as error:
                 raise fault_of(error) from None
             configuration = BentoMLContainer.config.services[self.name]
-            self.startup = start_up(configuration.get())
+            handover = Handover.inherited()
+            self.startup = start_up(configuration.get(), handover.read(handover.place) if handover else None)
+            self.handover = handover or Handover.create(self.startup.rulebook)
+            self.current = Current(self.handover, self.startup.terms)
         # Workers inherit the full tag, so that one that starts later serves the same model, whatever `latest` is then.
         os.environ[MODEL_VARIABLE] = self.startup.model.tag
         if self.startup.settings.workers:
@@ -86,10 +92,23 @@ class CreditRiskService(bentoml.Service[T]):
             check_port(http.host.get(), http.port.get())
             check_place(self.startup.settings.decision_log)
         reserve_port()
+        take_over_sighup(self.reload)
         garbage.settle()
         if in_container():
             end_with_a_worker()
         _announce(self.startup)
+
+    def reload(self) -> None:
+        """Read keys, policy and catalogue anew, and put them in force in all workers at once, or else none of them."""
+        try:
+            new = load_rulebook(load_settings())
+        except StartupError as error:
+            logger.error("Nothing was reloaded, and what was in force stays: %s", error)
+            return
+        changes = self.handover.read(self.handover.place).changes_to(new)
+        if changes:
+            self.handover.publish(new)
+        logger.info("Reloaded: %s", "; ".join(changes) or "nothing has changed")
 
     def on_load_bento(self, bento: bentoml.Bento) -> None:
         """Serve the model that the bento was built with. Outside a container BentoML would take today's `latest`."""
@@ -99,7 +118,10 @@ class CreditRiskService(bentoml.Service[T]):
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Make the application of a worker: drain, access, fast path, then BentoML's own with one error body."""
         bentoml_app = super().to_asgi(is_main)
-        listen_apart()
+        if is_worker():
+            end_with_parent(self.handover.parent)
+            ignore_sighup()
+            listen_apart()
         report = self.startup.model.report
         page, figures = ((report / f"model-card.{kind}").read_bytes() for kind in ("html", "json"))
         bentoml_app.router.routes[:0] = [
@@ -107,13 +129,13 @@ class CreditRiskService(bentoml.Service[T]):
             Route("/model-card", lambda _: HTMLResponse(page)),
             Route("/model-card.json", lambda _: Response(figures, media_type="application/json")),
         ]
-        self.paths = known_paths(bentoml_app.router.routes)
+        self.paths = paths_of(bentoml_app.router.routes)
         limit = most_connections(self.startup.settings.max_connections)
         speak_for(Connections(limit, lambda *answer: self.endpoints.metrics.answered(*answer)))
         app: ASGIApp = KnownPaths(Admission(OneErrorBody(bentoml_app)), self.paths)
         if self.startup.settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)
-        app = Access(app, self.startup.keys, open_metrics=self.startup.settings.open_metrics)
+        app = Access(app, self.current.keys, open_metrics=self.startup.settings.open_metrics)
         self.drain = Drain(app)
         return self.drain
 
@@ -164,18 +186,6 @@ class CreditRiskService(bentoml.Service[T]):
         return describe(self.name)
 
 
-def known_paths(routes: Iterable[BaseRoute]) -> frozenset[str]:
-    """List the paths of these routes, and of the files that they serve."""
-    paths = set()
-    for route in routes:
-        if isinstance(route, Route):
-            paths.add(route.path)
-        elif isinstance(route, Mount) and isinstance(route.app, StaticFiles):
-            folder = Path(str(route.app.directory))
-            paths |= {f"{route.path}/{file.relative_to(folder)}" for file in folder.rglob("*") if file.is_file()}
-    return frozenset(paths)
-
-
 @contextmanager
 def _refuse_to_start_wrong() -> Iterator[None]:
     """End the process with the one sentence of a StartupError instead of a traceback."""
@@ -187,12 +197,12 @@ def _refuse_to_start_wrong() -> Iterator[None]:
 
 def _announce(startup: Startup) -> None:
     """Log what the service was started with."""
-    settings, policy = startup.settings, startup.policy
-    logger.info("Serving %s with policy %s; batching: %s", startup.model.tag, policy.version, startup.batching)
+    settings, rulebook = startup.settings, startup.rulebook
+    logger.info("Serving %s with policy %s; batching: %s", startup.model.tag, rulebook.policy.version, startup.batching)
     if startup.model.data_source == "synthetic":
         logger.warning("This model was trained on synthetic applications: it is for trying out, not for lending")
     logger.info("Decisions are recorded in: %s", settings.decision_log)
-    if startup.keys:
-        logger.info("API keys are required; known: %s", ", ".join(startup.keys))
+    if rulebook.keys:
+        logger.info("API keys are required; known: %s", ", ".join(rulebook.keys))
     else:
         logger.info("No API keys are set: whoever reaches this port may ask")

@@ -36,7 +36,7 @@ DROP_NEW_CONNECTIONS = (
 
 
 def take_over_sigterm(drain: Drain, seconds: float) -> None:
-    """Drain for so many seconds on SIGTERM, before uvicorn shuts down. A second SIGTERM shuts down at once.
+    """Drain for so many seconds on SIGTERM, before uvicorn shuts down. SIGINT shuts down at once.
 
     To be called in uvicorn's event loop, in the main thread. Raises DependencyError if uvicorn's server is not found
     where it is expected.
@@ -59,10 +59,9 @@ def take_over_sigterm(drain: Drain, seconds: float) -> None:
             _close_port(listening, server, loop)
         loop.call_later(LAST_ANSWERS_SECONDS, shut_down, signal.SIGTERM, None)
 
-    def on_sigterm(signum: int, frame: FrameType | None) -> None:
-        if drain.draining:  # somebody is in a hurry
-            shut_down(signum, frame)
-        else:
+    def on_sigterm(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        # Whoever signals a whole process group reaches a worker twice: directly, and through its parent.
+        if not drain.draining:
             loop.call_soon_threadsafe(begin)
 
     signal.signal(signal.SIGTERM, on_sigterm)

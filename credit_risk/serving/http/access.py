@@ -7,7 +7,7 @@ keys are valid at once, so that one can be replaced while its successor is alrea
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,10 +23,10 @@ OTHER_LIMIT = 64 * 1024
 class Access:
     """An ASGI application in front of another. It puts the name of the caller's key into `scope["caller"]`."""
 
-    def __init__(self, app: ASGIApp, keys: Mapping[str, str], *, open_metrics: bool) -> None:
-        """`keys` holds the sha256 of each token in hexadecimal, by the key's name. Without keys, everybody may ask."""
+    def __init__(self, app: ASGIApp, keys: Callable[[], Mapping[str, str]], *, open_metrics: bool) -> None:
+        """`keys` gives the sha256 of each token in hexadecimal, by the key's name. Without keys, everybody may ask."""
         self._app = app
-        self._keys = [(name, digest.encode()) for name, digest in keys.items()]
+        self._keys = keys
         self._open = OPEN | {"/metrics"} if open_metrics else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,8 +41,9 @@ class Access:
                 authorization = value
         limit = BODY_LIMITS.get(scope["path"], OTHER_LIMIT)
         try:
-            if self._keys and scope["path"] not in self._open:
-                scope["caller"] = self._caller(authorization)
+            keys = self._keys()
+            if keys and scope["path"] not in self._open:
+                scope["caller"] = _caller(keys, authorization)
             if length is not None and length > limit:
                 raise TooLargeError(limit)
         except RequestError as error:
@@ -50,11 +51,12 @@ class Access:
             return
         await self._app(scope, receive, send)
 
-    def _caller(self, authorization: bytes | None) -> str:
-        """Find the key that this token belongs to. Every key is compared, in the same time wherever they differ."""
-        scheme, _, token = (authorization or b"").partition(b" ")
-        digest = sha256(token.strip()).hexdigest().encode()
-        found = [name for name, known in self._keys if hmac.compare_digest(digest, known)]
-        if scheme.lower() != b"bearer" or not found:
-            raise UnauthorizedError
-        return found[0]
+
+def _caller(keys: Mapping[str, str], authorization: bytes | None) -> str:
+    """Find the key that this token belongs to. Every key is compared, in the same time wherever they differ."""
+    scheme, _, token = (authorization or b"").partition(b" ")
+    digest = sha256(token.strip()).hexdigest()
+    found = [name for name, known in keys.items() if hmac.compare_digest(digest, known)]
+    if scheme.lower() != b"bearer" or not found:
+        raise UnauthorizedError
+    return found[0]

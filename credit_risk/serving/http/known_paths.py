@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
+from pathlib import Path
 
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from credit_risk.contract.errors import NotFoundError
@@ -22,3 +25,15 @@ class KnownPaths:
             await answer_error(NotFoundError(), send)
         else:
             await self._app(scope, receive, send)
+
+
+def paths_of(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    """List the paths of these routes, and of the files that they serve."""
+    paths = set()
+    for route in routes:
+        if isinstance(route, Route):
+            paths.add(route.path)
+        elif isinstance(route, Mount) and isinstance(route.app, StaticFiles):
+            folder = Path(str(route.app.directory))
+            paths |= {f"{route.path}/{file.relative_to(folder)}" for file in folder.rglob("*") if file.is_file()}
+    return frozenset(paths)

@@ -55,7 +55,7 @@ def ask(
 
         raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         scope = {"type": "http", "method": "POST", "path": path, "headers": raw}
-        await Access(behind, keys, open_metrics=open_metrics)(scope, receive, send)
+        await Access(behind, lambda: keys, open_metrics=open_metrics)(scope, receive, send)
 
     asyncio.run(run())
     body = json.loads(sent[1]["body"]) if len(sent) > 1 else None

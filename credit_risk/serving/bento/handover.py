@@ -1,0 +1,66 @@
+"""What the parent process hands to its workers, also to those that start much later: a file without a name.
+
+A worker does not read the files of keys, policy and catalogue itself: they may have changed since the service was
+started, and two workers would decide differently. The file is mapped into memory, and its first number says where the
+rulebook in force begins. To change that number changes the rulebook in all workers at the same moment.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from ctypes import c_uint64
+from typing import Self
+
+from credit_risk.serving.rulebook import Rulebook
+
+VARIABLE = "_CREDIT_RISK_HANDOVER"  # names the file's descriptor and the process whose children inherit it
+MAPPED = mmap.PAGESIZE
+LENGTH = 8  # bytes of the length before each rulebook
+
+
+class Handover:
+    """The file. The parent alone writes to it."""
+
+    def __init__(self, descriptor: int, parent: int) -> None:
+        self.parent = parent
+        self._descriptor = descriptor
+        self._place = c_uint64.from_buffer(mmap.mmap(descriptor, MAPPED))
+
+    @classmethod
+    def create(cls, rulebook: Rulebook) -> Self:
+        """Make the file in the parent process, for the children that it will have."""
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+        os.set_inheritable(descriptor, True)
+        os.truncate(descriptor, MAPPED)
+        os.environ[VARIABLE] = f"{descriptor}:{os.getpid()}"
+        handover = cls(descriptor, os.getpid())
+        handover.publish(rulebook)
+        return handover
+
+    @classmethod
+    def inherited(cls) -> Self | None:
+        """Find the file in a child process. Answers None in any other."""
+        descriptor, _, parent = os.environ.get(VARIABLE, "").partition(":")
+        if not parent or int(parent) != os.getppid():
+            return None
+        return cls(int(descriptor), int(parent))
+
+    @property
+    def place(self) -> int:
+        """Where the rulebook in force begins; a new one begins elsewhere. It costs a look into memory."""
+        return self._place.value
+
+    def publish(self, rulebook: Rulebook) -> None:
+        """Put a rulebook in force."""
+        content = rulebook.model_dump_json().encode()
+        place = os.fstat(self._descriptor).st_size
+        os.pwrite(self._descriptor, len(content).to_bytes(LENGTH) + content, place)
+        self._place.value = place
+
+    def read(self, place: int) -> Rulebook:
+        """Read the rulebook that begins there."""
+        length = int.from_bytes(os.pread(self._descriptor, LENGTH, place))
+        return Rulebook.model_validate_json(os.pread(self._descriptor, length, place + LENGTH))

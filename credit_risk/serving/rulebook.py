@@ -1,0 +1,42 @@
+"""What an operator may change while the service runs: the API keys, the policy and the catalogue of reasons."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from credit_risk.contract.catalogue import Catalogue, load_catalogue
+from credit_risk.contract.policy import Policy, load_policy
+from credit_risk.serving.settings import Keys, Settings, load_keys
+
+
+class Rulebook(BaseModel):
+    """The three together: they change together, in all workers at once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    keys: Keys
+    policy: Policy
+    catalogue: Catalogue
+
+    def changes_to(self, new: Rulebook) -> list[str]:
+        """Describe in a few words each what is different in a new rulebook."""
+        changes = []
+        for name in ("policy", "catalogue"):
+            before, after = getattr(self, name).version, getattr(new, name).version
+            if before != after:
+                changes.append(f"{name} {before} became {after}")
+        changed = [name for name in self.keys if name in new.keys and self.keys[name] != new.keys[name]]
+        for what, names in (
+            ("new", [name for name in new.keys if name not in self.keys]),
+            ("changed", changed),
+            ("removed", [name for name in self.keys if name not in new.keys]),
+        ):
+            if names:
+                changes.append(f"{what} API keys: {', '.join(names)}")
+        return changes
+
+
+def load_rulebook(settings: Settings) -> Rulebook:
+    """Read the files that the settings name. Raises StartupError with one sentence that names what is wrong."""
+    policy, catalogue = load_policy(settings.policy), load_catalogue(settings.reasons)
+    return Rulebook(keys=load_keys(settings), policy=policy, catalogue=catalogue)
