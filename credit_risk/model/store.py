@@ -1,33 +1,36 @@
 """The BentoML model store: save a trained model, and load one by its tag. No other module knows the store.
 
 A saved model holds everything that a decision depends on: the booster, the order of its features, and metadata on how
-it was made. The DictVectorizer is saved too, for whoever loads the model elsewhere. Serving reads the names of the
-features from the metadata instead, because loading a pickle would run any code that somebody put into it.
+it was made. Its manifest detects what was changed since. The DictVectorizer is saved too, for whoever loads the model
+elsewhere. Serving reads the names of the features from the metadata instead, because loading a pickle would run any
+code that somebody put into it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bentoml
+import yaml
 from bentoml.exceptions import BentoMLException, NotFound
 
 from credit_risk.contract.errors import ModelError
-from credit_risk.model import MODEL_NAME
+from credit_risk.model import LATEST, MODEL_NAME
 from credit_risk.model.explainer import Explainer
 from credit_risk.model.features import Encoder
+from credit_risk.model.manifest import MANIFEST_FILE, Manifest
 from credit_risk.model.scorer import Scorer
 
 if TYPE_CHECKING:
     import xgboost as xgb
     from sklearn.feature_extraction import DictVectorizer
 
-BOOSTER_FILE = "saved_model.ubj"
 REPORT = "report"
 
 
@@ -76,7 +79,12 @@ def save_model(
     metadata: dict[str, Any],
     report: Mapping[str, str],
 ) -> StoredModel:
-    """Save a model as a new version of MODEL_NAME, with the files of its report by name."""
+    """Save a model as a new version of MODEL_NAME, with the files of its report by name.
+
+    Raises ModelError if the latest model can't be read, because BentoML reads it too, halfway through saving the next.
+    """
+    with suppress(NotFound):
+        _find(LATEST)
     saved = bentoml.xgboost.save_model(
         MODEL_NAME,
         booster,
@@ -85,10 +93,11 @@ def save_model(
         labels=labels,
         metadata=metadata | {"features": list(Encoder.of(vectorizer).names), "booster_sha256": sha256_of(booster)},
     )
-    folder = Path(bentoml.models.get(saved.tag).path_of(REPORT))  # `saved` still points to a temporary folder
-    folder.mkdir()
+    folder = Path(bentoml.models.get(saved.tag).path)  # `saved` still points to a temporary folder
+    (folder / REPORT).mkdir()
     for name, content in report.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        (folder / REPORT / name).write_text(content, encoding="utf-8")
+    Manifest.of(folder).write(folder)  # last, so that a model that was saved halfway has none
     return load_model(str(saved.tag))
 
 
@@ -100,21 +109,54 @@ def sha256_of(booster: xgb.Booster) -> str:
 def load_model(tag: str) -> StoredModel:
     """Find a model by its tag, and check it.
 
-    Raises ModelError if the model is missing, was changed after it was saved, or was not saved by this project.
+    Raises ModelError if the model is missing, can't be read, is not what was saved, or was not saved by this project.
     """
     try:
-        found = bentoml.models.get(tag)
+        return check_model(_find(tag))
     except NotFound:
         raise ModelError(f"there is no model {tag} in the BentoML model store; train one with `make train`") from None
-    except (BentoMLException, ValueError) as error:
-        raise ModelError(f"model {tag} can't be read from the BentoML model store: {error}") from None
-    metadata, signatures = dict(found.info.metadata), found.info.signatures
+
+
+def _find(tag: str) -> bentoml.Model:
+    """Find a model by its tag. Raises NotFound, or ModelError if it can't be read."""
+    try:
+        return bentoml.models.get(tag)
+    except NotFound:
+        raise
+    except Exception as error:  # BentoML takes model.yaml for well-formed: if it is not, nearly anything is raised
+        raise ModelError(
+            f"model {tag} can't be read from the BentoML model store: {_describe(error)}; "
+            "restore it, or delete its folder in BENTOML_HOME/models and train one with `make train`"
+        ) from None
+
+
+def _describe(error: Exception) -> str:
+    """Say in a line why BentoML can't read a model."""
+    if isinstance(error, BentoMLException | OSError | ValueError | yaml.YAMLError):
+        return " ".join(str(error).split())
+    return "its model.yaml is not as BentoML writes it"
+
+
+def check_model(found: bentoml.Model) -> StoredModel:
+    """Check a model that BentoML has read, in the store or elsewhere. Raises ModelError like `load_model`."""
+    folder, metadata, signatures = Path(found.path), dict(found.info.metadata), found.info.signatures
+    try:
+        manifest = Manifest.read(folder)
+    except FileNotFoundError:
+        raise ModelError(
+            f"model {found.tag} has no {MANIFEST_FILE}, so this version's train.py did not save it; "
+            "train one with `make train`"
+        ) from None
+    except (OSError, ValueError):
+        faults = [f"{MANIFEST_FILE} can't be read"]
+    else:
+        faults = manifest.faults_of(folder)
+    if faults:
+        raise ModelError(
+            f"model {found.tag} is not what was saved: {', '.join(faults)}; restore it or train one with `make train`"
+        )
     if not {"booster_sha256", "reference_contributions"} <= set(metadata) or "predict" not in signatures:
         raise ModelError(f"model {found.tag} was not saved by this version's train.py; train one with `make train`")
     if signatures["predict"].batch_dim != (0, 0):
         raise ModelError(f"model {found.tag} was saved with another batch_dim than 0; train one with `make train`")
-    booster = Path(found.path_of(BOOSTER_FILE))
-    is_whole = booster.is_file() and hashlib.sha256(booster.read_bytes()).hexdigest() == metadata["booster_sha256"]
-    if not is_whole:
-        raise ModelError(f"model {found.tag} was changed after it was saved; restore it or train one with `make train`")
-    return StoredModel(str(found.tag), metadata, signatures["predict"].batchable, Path(found.path_of(REPORT)))
+    return StoredModel(str(found.tag), metadata, signatures["predict"].batchable, folder / REPORT)

@@ -159,7 +159,7 @@ def test_a_model_that_was_changed_before_it_was_packed_is_refused(
     archive.unlink()
     shutil.make_archive(str(archive.with_suffix("")), "tar", folder)
     write_checksum(archive)
-    assert_refused(there.run("import", archive), "was changed after it was saved")
+    assert_refused(there.run("import", archive), "saved_model.ubj (the booster) was changed")
     assert there.stored("models") == set()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import bentoml
@@ -14,9 +16,11 @@ import psutil
 import pytest
 import yaml
 
+from credit_risk.model.store import StoredModel
 from tests.conftest import PROJECT, train
 from tests.corpus import BAD, GOOD, SAMPLE
 from tests.e2e.conftest import BENTOML, Server, serving, workers_of
+from tests.models import copy_model, editing
 
 
 def post(url: str, body: bytes) -> tuple[int, bytes]:
@@ -130,6 +134,10 @@ def batching(**settings: int) -> dict[str, str]:
     ],
 )
 def test_it_refuses_to_start_wrong(environment: dict[str, str], sentence: str) -> None:
+    assert_it_refuses_to_start(environment, sentence)
+
+
+def assert_it_refuses_to_start(environment: dict[str, str], sentence: str) -> None:
     result = subprocess.run(
         [BENTOML, "serve"],
         cwd=PROJECT,
@@ -143,6 +151,41 @@ def test_it_refuses_to_start_wrong(environment: dict[str, str], sentence: str) -
     assert f"credit_risk: {sentence}" in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.strip().splitlines()[-1].split(". ")) == 1
+
+
+def swap_two_features(folder: Path) -> None:
+    with editing(folder / "model.yaml") as content:
+        features = content["metadata"]["features"]
+        features[0], features[2] = features[2], features[0]
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (swap_two_features, "is not what was saved: model.yaml (the names of the features and other metadata) was"),
+        (
+            lambda folder: shutil.rmtree(folder / "report"),
+            "is not what was saved: report/model-card.html (the model card)",
+        ),
+        (
+            lambda folder: (folder / "saved_model.ubj").unlink(),
+            "is not what was saved: saved_model.ubj (the booster) is",
+        ),
+        (
+            lambda folder: (folder / "manifest.json").unlink(),
+            "has no manifest.json, so this version's train.py did not",
+        ),
+        (lambda folder: (folder / "model.yaml").unlink(), "can't be read from the BentoML model store: "),
+        (lambda folder: (folder / "model.yaml").write_bytes(b"a: ["), "can't be read from the BentoML model store: "),
+    ],
+)
+def test_it_refuses_to_start_with_a_model_that_is_not_what_was_saved(
+    model: StoredModel, damage: Callable[[Path], None], sentence: str
+) -> None:
+    folder = copy_model(model, "damaged_model")
+    damage(folder)
+    assert_it_refuses_to_start({"CREDIT_RISK_MODEL": "damaged_model:copy"}, f"model damaged_model:copy {sentence}")
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(

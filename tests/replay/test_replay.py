@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import socket
 import struct
@@ -12,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import bentoml
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -24,13 +22,14 @@ from credit_risk.commands.cli import cli
 from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.policy import Policy, load_policy
 from credit_risk.contract.record import DecisionRecord
-from credit_risk.model.store import StoredModel, load_model
+from credit_risk.model.store import StoredModel, load_model, sha256_of
 from credit_risk.record.reader import Entry
 from credit_risk.replay.replayer import Replayer
 from credit_risk.training.data import Dataset
 from credit_risk.training.recipe import train_booster
 from tests.conftest import PROJECT
 from tests.deciders import record_files, recording
+from tests.models import copy_model, editing, seal
 
 N = 600
 INCOME = 87654.25
@@ -83,14 +82,12 @@ def other_model(model: StoredModel, synthetic: Dataset) -> StoredModel:
     encoder = model.encoder
     matrix = encoder.encode_columns(synthetic.columns)[:2000]
     booster = train_booster(matrix, synthetic.default[:2000], encoder, seed=2)
-    sha256 = hashlib.sha256(booster.save_raw("ubj")).hexdigest()
-    saved = bentoml.xgboost.save_model(
-        "replay_model",
-        booster,
-        metadata=model.metadata | {"booster_sha256": sha256, "data_sha256": "0" * 64},
-        signatures={"predict": {"batchable": True}},
-    )
-    return load_model(str(saved.tag))
+    folder = copy_model(model, "replay_model")
+    booster.save_model(folder / "saved_model.ubj")
+    with editing(folder / "model.yaml") as content:
+        content["metadata"] |= {"booster_sha256": sha256_of(booster), "data_sha256": "0" * 64}
+    seal(folder)
+    return load_model("replay_model:copy")
 
 
 def records_of(file: Path) -> list[Record]:
