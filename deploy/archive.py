@@ -6,12 +6,9 @@ nobody else can write to the place where both are kept. So import only from plac
 
 from __future__ import annotations
 
-import lzma
+import re
 import shutil
-import tarfile
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
@@ -19,13 +16,14 @@ from pathlib import Path, PurePosixPath
 
 import bentoml
 import click
-from bentoml.exceptions import BentoMLException
+from bentoml.exceptions import NotFound
 
 from credit_risk.contract.errors import ModelError
 from credit_risk.model import MODEL_NAME
-from credit_risk.model.store import load_model
+from credit_risk.model.store import check_model, describe
 from deploy.aws import Aws
 from deploy.errors import DeployError
+from deploy.unpacking import ArchiveError, unpack
 
 OWN_SUFFIXES = {"bento": ".bento", "model": ".bentomodel"}
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".gz", ".tar.xz", ".xz", ".tar.bz2", ".bz2", ".zip")
@@ -66,22 +64,38 @@ def import_(source: str) -> None:
 
     SOURCE is a file on this machine or on s3://, with its sha256 beside it. It is refused if the sha256 does not match.
     """
-    with _open_source(source) as archive:
-        _verify(archive, source)
-        kind = "model" if PurePosixPath("model.yaml") in map(PurePosixPath, _list_paths(archive, source)) else "bento"
-        load = bentoml.models.import_model if kind == "model" else bentoml.bentos.import_bento
+    with _open_source(source) as archive, tempfile.TemporaryDirectory(prefix="credit-risk-import-") as folder:
         try:
-            item: Item = load(str(archive), _format_of(source, OWN_SUFFIXES[kind]))
-        except (BentoMLException, OSError, ValueError) as error:
-            raise DeployError(f"{source} can't be imported: {error}") from None
-    if kind == "model" and item.tag.name == MODEL_NAME:
-        try:
-            load_model(str(item.tag))
+            _verify(archive, source)
+            unpack(archive, Path(folder))
+            kind, item = _import_folder(Path(folder))
+        except ArchiveError as error:
+            raise DeployError(f"{source} {error}") from None
         except ModelError as error:
-            bentoml.models.delete(item.tag)
             raise DeployError(f"{source} was not imported: {error}") from None
+        except OSError as error:
+            raise DeployError(f"{source} can't be read: {error.strerror}") from None
     serve = f"bentoml serve {item.tag}" if kind == "bento" else f"CREDIT_RISK_MODEL={item.tag} bentoml serve"
     click.echo(f"Imported {item.tag}. To serve it, run: {serve}")
+
+
+def _import_folder(folder: Path) -> tuple[str, Item]:
+    """Import what an archive was unpacked to, and say whether it is a bento or a model.
+
+    Raises ArchiveError, or ModelError about a model of this project that is not what was saved.
+    """
+    kind = "model" if (folder / "model.yaml").is_file() else "bento"
+    models = [folder] if kind == "model" else [path.parent for path in folder.glob("models/*/*/model.yaml")]
+    try:
+        for model in map(bentoml.Model.from_path, models):
+            if model.tag.name == MODEL_NAME:
+                check_model(model)
+        load = bentoml.models.import_model if kind == "model" else bentoml.bentos.import_bento
+        return kind, load(str(folder), "folder")
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ArchiveError(f"can't be imported: {describe(error, 'bento.yaml or model.yaml')}") from None
 
 
 def _find_item(tag: str) -> tuple[str, Item]:
@@ -89,8 +103,10 @@ def _find_item(tag: str) -> tuple[str, Item]:
     for kind, get in (("bento", bentoml.bentos.get), ("model", bentoml.models.get)):
         try:
             return kind, get(tag)
-        except (BentoMLException, ValueError):
+        except NotFound:
             continue
+        except Exception as error:
+            raise DeployError(f"{tag} can't be exported: {describe(error, f'{kind}.yaml')}") from None
     raise DeployError(f"there is no bento or model {tag}; list them with `bentoml list` and `bentoml models list`")
 
 
@@ -148,28 +164,13 @@ def _open_source(source: str) -> Iterator[Path]:
 
 
 def _verify(archive: Path, source: str) -> None:
-    """Raise DeployError if the archive does not match its checksum, or has paths outside its own folder."""
-    if _checksum_file(archive).read_text().split(" ")[0].strip() != _sha256(archive):
+    """Raise DeployError if the archive does not match its checksum."""
+    with _checksum_file(archive).open("rb") as file:
+        expected = file.read(64)
+    if not re.fullmatch(rb"[0-9a-f]{64}", expected):
+        raise DeployError(f"{source}.sha256 does not begin with a sha256; export it again")
+    if expected.decode() != _sha256(archive):
         raise DeployError(f"{source} does not match its checksum, so it is damaged or was changed; export it again")
-    for name in _list_paths(archive, source):
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise DeployError(f"{source} has a path outside its own folder, unlike BentoML's exports; do not use it")
-
-
-def _list_paths(archive: Path, source: str) -> list[str]:
-    """List the paths in an archive. Raises DeployError if it can't be read, or if it holds links or devices."""
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as zipped:
-                return zipped.namelist()
-        with tarfile.open(archive) as tar:
-            members = tar.getmembers()
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError):
-        raise DeployError(f"{source} is not a readable archive; export it again") from None
-    if not all(member.isfile() or member.isdir() for member in members):
-        raise DeployError(f"{source} contains links or devices, unlike BentoML's exports; do not use it")
-    return [member.name for member in members]
 
 
 def _checksum_file(archive: Path) -> Path:

@@ -125,16 +125,16 @@ def _find(tag: str) -> bentoml.Model:
         raise
     except Exception as error:  # BentoML takes model.yaml for well-formed: if it is not, nearly anything is raised
         raise ModelError(
-            f"model {tag} can't be read from the BentoML model store: {_describe(error)}; "
+            f"model {tag} can't be read from the BentoML model store: {describe(error)}; "
             "restore it, or delete its folder in BENTOML_HOME/models and train one with `make train`"
         ) from None
 
 
-def _describe(error: Exception) -> str:
-    """Say in a line why BentoML can't read a model."""
+def describe(error: Exception, file: str = "model.yaml") -> str:
+    """Say in a line why BentoML can't read the folder that this file describes."""
     if isinstance(error, BentoMLException | OSError | ValueError | yaml.YAMLError):
         return " ".join(str(error).split())
-    return "its model.yaml is not as BentoML writes it"
+    return f"its {file} is not as BentoML writes it"
 
 
 def check_model(found: bentoml.Model) -> StoredModel:
