@@ -82,7 +82,6 @@ import: install  ## Put the bento or model of the file or s3:// address FROM int
 
 rollback: install  ## Serve the model before the latest on PORT, in place of what serves there; WHAT=bento the bento before
 	@$(BIN)/python -m deploy.rollback --port $(PORT) $(if $(filter bento,$(WHAT)),--bento)
-	$(BIN)/bentoml serve --production --port $(PORT) $(if $(filter bento,$(WHAT)),credit_risk_classifier:latest)
 
 container-test: $(VENV)/installed-dev  ## Test the image in containers, with docker or podman
 	$(BIN)/python -m pytest tests/container $(ARGS)

@@ -6,43 +6,71 @@ whenever it saves a model, and this command rewrites it.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import bentoml
 import click
-import psutil
-from bentoml.exceptions import BentoMLException
 
 from credit_risk.model import MODEL_NAME
+from credit_risk.serving.settings import variable_of
 from deploy.errors import DeployError
+from deploy.server import BENTO_NAME, Server, server_on
 
-BENTO_NAME = "credit_risk_classifier"
-SECONDS_TO_STOP = 35  # time for a server to drain and to give its last answers
+BENTOML = str(Path(sys.executable).with_name("bentoml"))
+SERVE = (BENTOML, "serve", "--production", "--timeout-keep-alive", "75")  # as `make serve` does
+MODEL_VARIABLE = variable_of("model")
 
 
 @click.command()
 @click.option("--bento", is_flag=True, help="Roll back the bento instead of the model.")
 @click.option("--to", "version", help="Version to return to. By default, the one saved before the latest.")
-@click.option("--port", type=int, help="Also stop the server on this port, as a running server keeps its version.")
+@click.option("--port", type=int, help="Also serve that version on this port, in place of the server there.")
 def rollback(bento: bool, version: str | None, port: int | None) -> None:
     """Make an older model the latest, so that servers started from now on serve it.
 
     Run it again to go back one more version. With --to, go to any version, even a newer one.
+
+    With --port, the server on that port is stopped and started again in this shell, with its own command line, folder,
+    environment and model store; only CREDIT_RISK_MODEL is dropped. If nothing listens there, a server is started as
+    `make serve` starts it.
     """
-    name = BENTO_NAME if bento else MODEL_NAME
-    store = bentoml.bentos if bento else bentoml.models
+    server = server_on(port) if port else None
+    if server:
+        _enter(server)
+    environment = {name: value for name, value in os.environ.items() if name != MODEL_VARIABLE}
+    latest, target = _versions(version, bento=bento)
+    command = _command(server, port, bento=bento) if port else []
+    if server:
+        click.echo(f"Stopping the server on port {port}, within {server.seconds_to_stop:.0f} s", err=True)
+        server.stop()
+    _make_latest(latest, target)
+    click.echo(f"{latest.tag.name}:latest is now {target.tag.version}; it was {latest.tag.version}")
+    if command:
+        os.execvpe(command[0], command, environment)
+
+
+def _enter(server: Server) -> None:
+    """Go on in the server's folder and environment. To be called before BentoML is imported, which finds its store."""
+    os.chdir(server.folder)
+    os.environ.clear()
+    os.environ.update(server.environment)
+
+
+def _versions(version: str | None, *, bento: bool) -> tuple[Any, Any]:
+    """Find the latest version and the one to return to. Raises DeployError if one of them is not in the store."""
+    import bentoml
+    from bentoml.exceptions import BentoMLException
+
+    store, name = (bentoml.bentos, BENTO_NAME) if bento else (bentoml.models, MODEL_NAME)
     try:
         latest = store.get(f"{name}:latest")
-        target = store.get(f"{name}:{version}") if version else _version_before(latest, store.list(name))
+        return latest, store.get(f"{name}:{version}") if version else _version_before(latest, store.list(name))
     except (BentoMLException, ValueError):  # not there, or no tag at all
         listing = "bentoml list" if bento else "bentoml models list"
         raise DeployError(f"there is no {name}:{version or 'latest'} in the store; see `{listing}`") from None
-    _make_latest(latest, target)
-    click.echo(f"{name}:latest is now {target.tag.version}; it was {latest.tag.version}")
-    if port:
-        _stop_server(port)
 
 
 def _version_before(latest: Any, saved: Iterable[Any]) -> Any:
@@ -52,39 +80,26 @@ def _version_before(latest: Any, saved: Iterable[Any]) -> Any:
     return max(older, key=lambda item: item.creation_time)
 
 
+def _command(server: Server | None, port: int, *, bento: bool) -> list[str]:
+    """Return the command that serves from now on. Raises DeployError if it would serve what is served already."""
+    latest_bento = f"{BENTO_NAME}:latest"
+    if server is None:
+        return [*SERVE, "--port", str(port), *([latest_bento] if bento else [])]
+    if bento:
+        return server.command_for(latest_bento)
+    if server.serves_a_bento():
+        raise DeployError(
+            f"the server on port {port} serves a bento, which holds its model; return to the bento before it with "
+            "`make rollback WHAT=bento`"
+        )
+    return server.command
+
+
 def _make_latest(latest: Any, target: Any) -> None:
     pointer = Path(latest.path).with_name("latest")
     partial = pointer.with_name(".latest.partial")
     partial.write_text(target.tag.version)
     partial.replace(pointer)
-
-
-def _stop_server(port: int) -> None:
-    """Stop the `bentoml serve` that listens on this port, if there is one, and wait until it has stopped."""
-    for server in {server for server in map(_server_of, _listeners(port)) if server is not None}:
-        server.terminate()
-        try:
-            server.wait(SECONDS_TO_STOP)
-        except psutil.TimeoutExpired:
-            raise DeployError(f"the server on port {port} (process {server.pid}) does not stop; kill it") from None
-        click.echo(f"Stopped the server on port {port}")
-
-
-def _listeners(port: int) -> set[psutil.Process]:
-    connections = psutil.net_connections("tcp")
-    return {
-        psutil.Process(each.pid)
-        for each in connections
-        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid
-    }
-
-
-def _server_of(listener: psutil.Process) -> psutil.Process | None:
-    """Return the `bentoml serve` that this process is or descends from, or None if there is none."""
-    for process in (listener, *listener.parents()):
-        if process.cmdline()[1:3] and Path(process.cmdline()[1]).name == "bentoml" and process.cmdline()[2] == "serve":
-            return process
-    return None
 
 
 if __name__ == "__main__":
