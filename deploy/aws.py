@@ -22,14 +22,28 @@ _ERROR = re.compile(r"An error occurred \((\w+)\).*?: (.*)", re.DOTALL)
 class Aws:
     """Runs commands in one region, as one account. In a dry run, `run` prints them instead."""
 
-    def __init__(self, region: str | None, *, dry_run: bool = False) -> None:
-        """Raise DeployError if there is no `aws`, no region or no valid credentials."""
+    def __init__(self, region: str | None, *, dry_run: bool = False, needs_account: bool = True) -> None:
+        """Raise DeployError if there is no `aws`, no region or no valid credentials.
+
+        What does not need an account gets `has_account` False instead, and names in capitals to fill in.
+        """
+        self.dry_run = dry_run
+        try:
+            self._connect(region)
+            self.has_account = True
+        except DeployError as error:
+            if needs_account:
+                raise
+            self.has_account = False
+            self.region, self.account = region or self._region_variable() or "REGION", "ACCOUNT"
+            click.echo(f"This shows a first deployment without looking into an account: {error.message}", err=True)
+
+    def _connect(self, region: str | None) -> None:
         # A virtual environment that is not activated is not on PATH, but may have an `aws` of its own.
         found = shutil.which("aws") or shutil.which("aws", path=str(Path(sys.executable).parent))
         if found is None:
             raise DeployError("aws is not installed; run pip install -r requirements-deploy.txt, or install AWS CLI 2")
         self._executable = found
-        self.dry_run = dry_run
         self.region = region or self._default_region()
         try:
             self.account = str(self.read("sts", "get-caller-identity")["Account"])
@@ -62,9 +76,12 @@ class Aws:
         """Format a command as a user would type it."""
         return shlex.join(["aws", "--region", self.region, *arguments])
 
+    @staticmethod
+    def _region_variable() -> str:
+        return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+
     def _default_region(self) -> str:
-        variable = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        region = variable or self._call("configure", "get", "region").stdout.strip()
+        region = self._region_variable() or self._call("configure", "get", "region").stdout.strip()
         if not region:
             raise DeployError("no region is set; give --region, set AWS_REGION or run `aws configure`")
         return region

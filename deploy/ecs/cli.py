@@ -45,8 +45,8 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Print the command
 def cli() -> None:
     """Run the credit-risk service on AWS ECS Fargate, behind a load balancer.
 
-    Requires the aws command line with credentials and, to deploy, docker or podman. Everything is in one CloudFormation
-    stack, deploy/ecs/template.yaml.
+    Requires the aws command line with credentials and, to deploy, docker or podman. A dry run of the first deployment
+    needs no credentials. Everything is in one CloudFormation stack, deploy/ecs/template.yaml.
     """
 
 
@@ -115,7 +115,7 @@ def deploy(
         parameters |= load_keys(api_keys_file)
     if certificate or plain_http:
         parameters["CertificateArn"] = certificate or ""
-    aws = Aws(region, dry_run=dry_run)
+    aws = Aws(region, dry_run=dry_run, needs_account=not dry_run)
     Deployment(aws, stack).deploy(Image(image, tool), parameters)
 
 

@@ -10,6 +10,7 @@ from deploy.aws import Aws
 from deploy.ecs.network import default_network
 from deploy.ecs.registry import Image, in_repository
 from deploy.ecs.stack import Stack, State
+from deploy.ecs.template import resources_of
 from deploy.errors import DeployError
 
 _MAX_DELETED = 10  # task definitions that AWS deletes in one call
@@ -35,6 +36,9 @@ class Deployment:
             _check_first_parameters(parameters)
         if state is None:
             parameters = {**({} if "Vpc" in parameters else default_network(self._aws)), **parameters}
+            if self._aws.dry_run:
+                created = [f"  {kind} {name}" for name, kind in resources_of(parameters).items()]
+                click.echo("\n".join([f"This would create stack {self.name} with:", *created]), err=True)
             self._stack.create(parameters)  # only the repository, which the push needs
         self._push(image)
         tags = {"ImageTag": image.tag}

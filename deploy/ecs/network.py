@@ -11,6 +11,8 @@ def default_network(aws: Aws) -> dict[str, str]:
 
     Raises DeployError if there is no default VPC, or if a load balancer can't run in it.
     """
+    if not aws.has_account:
+        return {"Vpc": "DEFAULT_VPC", "Subnets": "DEFAULT_SUBNETS"}
     vpcs = aws.read("ec2", "describe-vpcs", "--filters", "Name=is-default,Values=true")["Vpcs"]
     if not vpcs:
         raise DeployError(

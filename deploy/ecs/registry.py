@@ -77,6 +77,8 @@ class Image:
 
 def in_repository(aws: Aws, repository: str, tag: str) -> bool:
     """Return whether the repository holds an image with this tag. Raises AwsError."""
+    if not aws.has_account:
+        return False
     try:
         aws.read("ecr", "describe-images", "--repository-name", repository, "--image-ids", f"imageTag={tag}")
     except AwsError as error:

@@ -6,16 +6,15 @@ import json
 import time
 from collections.abc import Mapping
 from itertools import takewhile
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 from rich.console import Console
 
 from deploy.aws import Aws
+from deploy.ecs.template import TEMPLATE, parameter_names
 from deploy.errors import AwsError, DeployError
 
-TEMPLATE = Path(__file__).with_name("template.yaml")
 _BY_FILE = ("--template-body", f"file://{TEMPLATE}")
 _SECRETS = ("ApiKeys",)
 _POLL_SECONDS = 3
@@ -45,6 +44,8 @@ class Stack:
 
     def state(self) -> State | None:
         """Return the current state, or None if there is no such stack. Raises AwsError."""
+        if not self._aws.has_account:
+            return None
         try:
             return self._state(self.name)
         except AwsError as error:
@@ -81,7 +82,7 @@ class Stack:
         Raises DeployError with the reasons if that fails, and then everything is as before.
         """
         state = self.state()
-        names = list(state.parameters) if state and by_previous_template else self._template_parameters()
+        names = list(state.parameters) if state and by_previous_template else parameter_names()
         entries: list[dict[str, Any]] = []
         for name in names:
             if name in parameters:
@@ -143,10 +144,6 @@ class Stack:
         # CloudFormation cancels what is under way when something fails, and lists that as failed too.
         causes = [f"{name}: {reason}" for name, reason in reasons.items() if "cancelled" not in reason]
         return causes[::-1] or ["no event says why"]
-
-    def _template_parameters(self) -> list[str]:
-        summary = self._aws.read("cloudformation", "get-template-summary", *_BY_FILE)
-        return [entry["ParameterKey"] for entry in summary["Parameters"]]
 
     def _state(self, name_or_id: str) -> State:
         stack = self._aws.read("cloudformation", "describe-stacks", "--stack-name", name_or_id)["Stacks"][0]

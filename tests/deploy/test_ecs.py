@@ -53,6 +53,32 @@ def test_dry_runs_change_nothing_and_show_no_key(deployed: Cloud) -> None:
     assert "logs filter-log-events --log-group-name /ecs/credit-risk" in logs.stdout
 
 
+def test_a_dry_run_of_the_first_deployment_needs_no_credentials(cloud: Cloud) -> None:
+    nobody = {"PATH": cloud.environment["PATH"], "HOME": cloud.environment["HOME"]}
+    nobody |= {"DOCKER_LOG": cloud.environment["DOCKER_LOG"], "AWS_EC2_METADATA_DISABLED": "true"}
+    stranger = Cloud(cloud.folder, nobody)
+    options = ("--certificate", "arn:aws:acm:of-the-domain", "--api-keys-file", cloud.keys_file, "--dry-run")
+    for there in ({}, {"AWS_DEFAULT_REGION": REGION}):
+        result = stranger.deploy("v1", *options, **there)
+        assert result.returncode == 0, result.stderr
+        region = there.get("AWS_DEFAULT_REGION", "REGION")
+        commands = [line.split(" <<< ")[0] for line in result.stdout.splitlines()]
+        create, login, tag, push, update = commands
+        assert f"aws --region {region} cloudformation create-stack --stack-name credit-risk" in create
+        assert f"docker login --username AWS --password-stdin ACCOUNT.dkr.ecr.{region}.amazonaws.com" in login
+        assert "docker tag credit_risk_classifier:v1 " in tag
+        assert push.endswith(f"ACCOUNT.dkr.ecr.{region}.amazonaws.com/credit-risk:v1")
+        assert "update-stack" in update
+        assert "This would create stack credit-risk with:" in result.stderr
+        for resource in ("ECR::Repository Repository", "ECS::Service Service", "Listener HttpsListener"):
+            assert resource in result.stderr
+        assert "SNS::Topic" not in result.stderr
+        assert not any(digest in result.stdout + result.stderr for digest in KEYS.values())
+    for command in ("status", "logs", "rollback", "destroy"):
+        refused = stranger.run(command, "--dry-run", AWS_DEFAULT_REGION=REGION)
+        assert_refused(refused, "aws has no valid credentials; set them up with `aws configure`")
+
+
 def test_update_roll_back_and_destroy(cloud: Cloud) -> None:
     region = "eu-west-1"
     there = {"AWS_DEFAULT_REGION": region}

@@ -6,7 +6,7 @@ import json
 from ast import literal_eval
 from typing import Any
 
-from deploy.ecs.stack import TEMPLATE
+from deploy.ecs.template import TEMPLATE
 from tests.deploy.cloud import KEYS, REGION, Cloud
 from tests.deploy.inventory import inventory, outputs_of
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.ecs.stack import TEMPLATE
+from deploy.ecs.template import PARAMETER_OF, TEMPLATE, resources_of
 from tests.deploy.cloud import VENV
 
-CONDITIONS = ("Deployed", "DeployedEncrypted", "DeployedNotified")
+CONDITIONS = ("Deployed", *PARAMETER_OF)
 
 
 class TagLoader(yaml.SafeLoader):
@@ -58,6 +58,14 @@ def test_cloudformation_takes_it_from_a_command_line() -> None:
 def test_the_repository_alone_comes_without_an_image(template: dict[str, Any]) -> None:
     always = [name for name, resource in template["Resources"].items() if resource.get("Condition") not in CONDITIONS]
     assert always == ["Repository"]
+
+
+def test_what_needs_a_parameter_is_created_with_it_only() -> None:
+    least = resources_of({})
+    assert least["Service"] == "ECS::Service"
+    with_certificate = resources_of({"CertificateArn": "arn"})
+    assert set(with_certificate) - set(least) == {"HttpsIngress", "HttpsListener"}
+    assert set(resources_of({"AlarmEmail": "risk@example.com"})) - set(least) == {"AlarmTopic"}
 
 
 def test_parameters_have_the_defaults_of_a_small_service(template: dict[str, Any]) -> None:
