@@ -68,6 +68,12 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self._queue_limit = Gauge(
+            "credit_risk_queue_limit",
+            "The most applications that may queue.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         sheds = Counter(
             "credit_risk_sheds", "Requests refused for overload, by reason.", ("reason",), registry=registry
         )
@@ -93,6 +99,10 @@ class Metrics:
     def queued(self, applications: int) -> None:
         """Note how many applications were found waiting."""
         self._queued = max(self._queued, applications)
+
+    def limit_queue(self, applications: int) -> None:
+        """Note how many applications may wait in this worker."""
+        self._queue_limit.set(applications)
 
     def batched(self, rows: int) -> None:
         """Count a batch of so many applications."""

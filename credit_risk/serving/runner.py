@@ -43,6 +43,7 @@ class AdaptiveRunner:
         self._max_rows = batching.max_batch_size if batching.enabled else 1
         self._max_wait = batching.max_latency_ms / 1000
         self._max_queue = batching.max_queue_size
+        metrics.limit_queue(self._max_queue)
         self._queue: deque[_Waiting] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._task_is_due = False  # whether a task was made that has not begun

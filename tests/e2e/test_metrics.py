@@ -4,7 +4,7 @@ import re
 import urllib.request
 
 from tests.conftest import PROJECT
-from tests.e2e.conftest import Server
+from tests.e2e.conftest import Server, workers_of
 
 SUFFIX = {"counter": "_total", "gauge": "", "histogram": ""}
 
@@ -15,3 +15,9 @@ def test_every_metric_is_documented_and_no_other(server: Server) -> None:
     served = {name + SUFFIX[kind] for name, kind in families if not name.endswith("_created")}
     documented = re.findall(r"^\| `(credit_risk_\w+)` \|", (PROJECT / "docs" / "metrics.md").read_text(), re.MULTILINE)
     assert set(documented) == served
+
+
+def test_the_limit_of_the_queue_is_that_of_all_workers(server: Server) -> None:
+    assert workers_of(server, 2) == 2
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        assert "credit_risk_queue_limit 4000.0" in answer.read().decode()
