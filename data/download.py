@@ -8,6 +8,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+if not __package__:  # run as a file, which leaves the project's folder out of the path
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from credit_risk.training.data import PUBLIC_FILE
 
 URL = "https://raw.githubusercontent.com/gastonstat/CreditScoring/master/CreditScoring.csv"

@@ -19,6 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
+if not __package__:  # run as a file, which leaves the project's folder out of the path
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from credit_risk.training.data import CODES
 
 RECIPE = Path(__file__).with_name("synthetic_recipe.json")

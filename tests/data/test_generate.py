@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,14 @@ def test_the_bundled_file_is_what_the_generator_writes(tmp_path: Path) -> None:
     path = tmp_path / "applications.csv"
     assert CliRunner().invoke(generate.main, ["-o", str(path)]).exit_code == 0
     assert path.read_bytes() == (PROJECT / "data" / "applications.csv").read_bytes()
+
+
+@pytest.mark.parametrize("run", [["-m", "data.generate"], ["data/generate.py"]], ids=" ".join)
+def test_it_runs_as_a_module_and_as_a_file(run: list[str]) -> None:
+    command = [sys.executable, *run, "--rows", "2"]
+    drawn = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout.splitlines() == (PROJECT / "data" / "applications.csv").read_text().splitlines()[:3]
 
 
 def test_a_file_that_can_not_be_written_is_named() -> None:

@@ -25,7 +25,7 @@ import pytest
 from tests.conftest import PROJECT, copy_project, user_environment
 from tests.e2e.conftest import free_port
 
-EXECUTED = ("README.md", "docs/api.md", "docs/settings.md", "docs/training.md", "docs/tools.md")
+EXECUTED = ("README.md", "docs/api.md", "docs/settings.md", "docs/training.md", "docs/tools.md", "data/README.md")
 
 
 def blocks_of(name: str) -> list[tuple[str, str]]:
@@ -154,6 +154,16 @@ def test_what_is_done_beside_the_service_runs(reader: Reader) -> None:
     assert 'CREDIT_RISK_API_KEYS=\'{"branch": ' in reader.run(new_key)
 
 
+def test_synthetic_applications_are_drawn_as_the_readme_of_the_data_says(reader: Reader) -> None:
+    bundled = reader.folder / "data" / "applications.csv"
+    bundled.unlink()
+    [draw] = starting("python data/generate.py")
+    reader.run(draw)
+    assert bundled.read_bytes() == (PROJECT / "data" / "applications.csv").read_bytes()
+    with (reader.folder / "million.csv").open() as million:
+        assert sum(1 for _ in million) == 1_000_001
+
+
 def test_overrides_without_a_file_take_effect(reader: Reader) -> None:
     [export] = starting("export BENTOML_CONFIG_OVERRIDES")
     other = replace(reader, port=free_port())
@@ -177,7 +187,7 @@ def test_building_and_serving_the_bento_run(reader: Reader) -> None:
 
 def test_every_command_is_run_here_or_elsewhere() -> None:
     run_here = {*starting("curl"), *starting("make train"), *starting("make load"), *starting("bentoml"), COMMANDS[0]}
-    run_here |= {*starting("python -m"), *starting("export")}
+    run_here |= {*starting("python"), *starting("export")}
     assert [command for command in COMMANDS if command not in run_here] == [
         "make image\n",  # by the container tests
         "make bench\n",
