@@ -47,7 +47,7 @@ serve: install  ## Train a model if there is none, and serve it on PORT (3000)
 .PHONY: model
 model: install
 	@$(BIN)/bentoml models get credit_risk_model:latest >/dev/null 2>&1 || { \
-	  echo "There is no model yet: training one on $(DATA)"; $(MAKE) --no-print-directory train; }
+	  echo "There is no model yet: training one on $(DATA)"; $(MAKE) --no-print-directory train ARGS=; }
 
 train: install  ## Train on DATA (data/applications.csv) and save the model; ARGS="..." for more, see train.py --help
 	$(BIN)/python train.py --data $(DATA) $(ARGS)
@@ -71,7 +71,7 @@ bento: install  ## Build the bento: the code, the model, the policy, the configu
 	@$(MAKE) --no-print-directory model
 	$(BIN)/bentoml build
 
-image: bento  ## Build the bento and make its container image with docker or podman; ARGS="--help" for more
+image: $(if $(filter --help,$(ARGS)),install,bento)  ## Build the bento and make its container image with docker or podman; ARGS="--help" for more
 	$(BIN)/python -m deploy.image $(ARGS)
 
 export: install  ## Write the bento or model TAG to the file, folder/ or s3:// address TO, with its checksum
