@@ -1,4 +1,4 @@
-"""Users of the load test. Run `make load`, then choose their number and spawn rate at http://localhost:8089."""
+"""Users of the load test. Run `make load`, then choose kind, number and spawn rate at http://localhost:8089."""
 
 from __future__ import annotations
 

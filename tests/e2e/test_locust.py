@@ -6,12 +6,16 @@ import csv
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import PROJECT
 from tests.corpus import SAMPLE
-from tests.e2e.conftest import Server
+from tests.e2e.conftest import Server, free_port
 
 LOCUST = str(Path(sys.executable).with_name("locust"))
 
@@ -53,6 +57,34 @@ def test_the_tutorials_locustfile_sees_no_failure(server: Server, tmp_path: Path
     stats = swarm(server, tmp_path / "locustfile.py", tmp_path)
     assert int(stats["Request Count"]) > 10
     assert stats["Failure Count"] == "0"
+
+
+@pytest.mark.parametrize("command", [[LOCUST, "-H", "URL"], [LOCUST, "-H", "URL", "-f", "locustfile.py"]], ids=" ".join)
+def test_the_web_ui_offers_the_users_and_a_quick_start(server: Server, command: list[str]) -> None:
+    """The commands are the tutorial's; `make load` runs the first."""
+    port = free_port()
+    words = [server.url if word == "URL" else word for word in command]
+    with subprocess.Popen([*words, "--web-port", str(port)], cwd=PROJECT, stderr=subprocess.DEVNULL) as locust:
+        try:
+            page = fetched(f"http://127.0.0.1:{port}/")
+        finally:
+            locust.terminate()
+    assert '"show_userclass_picker": true' in page
+    assert '"available_user_classes": ["ApplicantUser", "CreditRiskTestUser"]' in page
+    assert '"num_users": 100' in page
+    assert '"spawn_rate": 20' in page
+
+
+def fetched(url: str, seconds: float = 60) -> str:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                page: str = answer.read().decode()
+                return page
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("locust's web UI does not answer")
 
 
 class Undecided(BaseHTTPRequestHandler):
