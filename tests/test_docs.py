@@ -60,6 +60,20 @@ def test_the_changelog_is_of_this_version() -> None:
     assert re.fullmatch(rf"{re.escape(__version__)} - \d{{4}}-\d\d-\d\d", released[0])
 
 
+def test_git_does_not_show_what_the_commands_of_the_docs_write() -> None:
+    scripts = [script for path in DOCS for script in re.findall(r"```sh\n(.*?)```", path.read_text(), re.DOTALL)]
+    named = re.findall(r"(?:--output |-o |TO=|--api-keys-file |\$PWD/)([^\s:\"]+)", "\n".join(scripts))
+    assert {"decisions.parquet", "exports/", "keys.json", "decisions"} <= set(named)
+    # Beside those: what is named elsewhere in the docs, and what a command names itself.
+    unnamed = ["plot.png", "decisions.rejects.csv", "credit_risk_classifier-1.bento", "credit_risk_model-1.bentomodel"]
+    unnamed += ["credit_risk_classifier-1.bento.sha256", "data/CreditScoring.csv"]
+    for name in [*named, *unnamed]:
+        file = name if "." in name else f"{name.rstrip('/')}/file"
+        command = ["git", "check-ignore", "--quiet", file]
+        is_ignored = subprocess.run(command, cwd=PROJECT, check=False).returncode == 0
+        assert is_ignored or file == "data/applications.csv", f"{file} shows up in git status"
+
+
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_link_leads_to_a_file(path: Path) -> None:
     for link in re.findall(r"\]\((?!http)([^)#]+)", path.read_text()):

@@ -50,16 +50,23 @@ class Reader:
     @classmethod
     def arriving(cls, folder: Path) -> Reader:
         """One with a clone of the project and nothing else."""
-        copy_project(folder / "clone")
-        return cls(folder / "clone", folder / "bentoml", free_port())
+        clone = folder / "clone"
+        copy_project(clone)
+        for words in (["init", "--quiet"], ["add", "."]):
+            subprocess.run(["git", *words], cwd=clone, check=True)
+        return cls(clone, folder / "bentoml", free_port())
+
+    @property
+    def log(self) -> Path:
+        return self.home.with_name("server.log")
 
     @property
     def environment(self) -> dict[str, str]:
         return user_environment() | {"BENTOML_HOME": str(self.home), "PORT": str(self.port)}
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
-        """Start a command that goes on, such as a server. What it prints is in server.log."""
-        with (self.folder / "server.log").open("wb") as log:
+        """Start a command that goes on, such as a server. What it prints is in `log`."""
+        with self.log.open("wb") as log:
             return subprocess.Popen(
                 self.words(command),
                 cwd=self.folder,
@@ -95,7 +102,7 @@ class Reader:
                 return
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.2)
-        raise AssertionError((self.folder / "server.log").read_text())
+        raise AssertionError(self.log.read_text())
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGTERM)
@@ -170,7 +177,7 @@ def test_overrides_without_a_file_take_effect(reader: Reader) -> None:
     server = other.start(f"{export}exec bentoml serve --port 3000")
     other.wait_until_ready(server)
     other.stop(server)
-    assert "max_batch_size=200" in (other.folder / "server.log").read_text()
+    assert "max_batch_size=200" in other.log.read_text()
 
 
 def test_building_and_serving_the_bento_run(reader: Reader) -> None:
@@ -183,6 +190,11 @@ def test_building_and_serving_the_bento_run(reader: Reader) -> None:
         server = other.start(command)
         other.wait_until_ready(server)
         other.stop(server)
+
+
+def test_no_command_leaves_a_file_that_git_shows(reader: Reader) -> None:
+    """Of those that ran above."""
+    assert reader.run("git ls-files --others --exclude-standard") == ""
 
 
 def test_every_command_is_run_here_or_elsewhere() -> None:
