@@ -105,7 +105,7 @@ def test_an_applicant_notices_a_wrong_answer() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Undecided) as wrong:
         threading.Thread(target=wrong.serve_forever, daemon=True).start()
         command = [LOCUST, "--headless", "--host", f"http://127.0.0.1:{wrong.server_port}", "--users", "2"]
-        command += ["--run-time", "2s", "--only-summary", "ApplicantUser"]
+        command += ["--run-time", "10s", "--only-summary", "ApplicantUser"]
         run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
         wrong.shutdown()
     assert run.returncode == 1
