@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Container, Sequence
@@ -16,9 +17,11 @@ from http import HTTPStatus
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import mark_process_dead
 
 from credit_risk.contract.decision import STATUSES, Status
@@ -31,6 +34,8 @@ ROWS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 ROUTES = ("/classify", "/classify_batch")
 OTHER = "other"  # the route of what never had a known path
 ANSWERS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+IN_USE_SINCE = "credit_risk_in_use_since_seconds"
+IN_USE_SINCE_HELP = "Unix time since when the service decides with this model, policy, catalogue and version."
 STAGES = ("read", "validate", "queue", "predict", "encode", "record")
 
 
@@ -91,6 +96,25 @@ class Metrics:
         self._queued = 0
         self._answered: list[tuple[str, int, float]] = []
         self._flush_is_due = False
+
+    def in_use(self, *, model: str, policy: str, catalogue: str, version: str) -> None:
+        """Tell what this worker decides with from now on, in place of what it told before.
+
+        A gauge of prometheus_client can't give up a series while several processes write files. So these series have a
+        file of their own, which is replaced: no other gauge has the mode `livemin`. Workers that decide with the same
+        give one series, with the time of the first.
+        """
+        labels = {"model": model, "policy": policy, "catalogue": catalogue, "version": version}
+        file = _folder() / f"gauge_livemin_{os.getpid()}.db"
+        begun = file.with_suffix(".new")
+        content: Any = MmapedDict(str(begun))  # type: ignore[no-untyped-call]
+        content.write_value(
+            mmap_key(IN_USE_SINCE, IN_USE_SINCE, list(labels), list(labels.values()), IN_USE_SINCE_HELP),
+            time.time(),
+            0.0,
+        )
+        content.close()
+        begun.replace(file)
 
     def spent(self, stage: str, seconds: float) -> None:
         """Count seconds that were spent in a stage."""
@@ -162,7 +186,12 @@ def _observe(histogram: Histogram, values: Sequence[float]) -> None:
 
 def _forget_dead_workers() -> None:
     """Take what dead workers had in their queues out of the sum. This worker may be the successor of one."""
-    for file in Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).glob("gauge_live*.db"):
+    for file in _folder().glob("gauge_live*.db"):
         pid = file.stem.rpartition("_")[2]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             mark_process_dead(int(pid))  # type: ignore[no-untyped-call]
+
+
+def _folder() -> Path:
+    """Where the workers of this server have the files of their metrics."""
+    return Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""))

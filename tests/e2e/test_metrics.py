@@ -3,6 +3,11 @@ from __future__ import annotations
 import re
 import urllib.request
 
+import bentoml
+
+import credit_risk
+from credit_risk.contract.catalogue import load_catalogue
+from credit_risk.contract.policy import load_policy
 from tests.conftest import PROJECT
 from tests.e2e.conftest import Server, workers_of
 
@@ -21,3 +26,15 @@ def test_the_limit_of_the_queue_is_that_of_all_workers(server: Server) -> None:
     assert workers_of(server, 2) == 2
     with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
         assert "credit_risk_queue_limit 4000.0" in answer.read().decode()
+
+
+def test_both_workers_tell_as_one_what_is_in_use(server: Server) -> None:
+    assert workers_of(server, 2) == 2
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        [series] = re.findall(r"^credit_risk_in_use_since_seconds\{(.*)\} \S+$", answer.read().decode(), re.MULTILINE)
+    assert dict(re.findall(r'(\w+)="([^"]*)"', series)) == {
+        "model": str(bentoml.models.get("credit_risk_model:latest").tag),
+        "policy": load_policy(PROJECT / "policy.yaml").version,
+        "catalogue": load_catalogue(PROJECT / "reasons.yaml").version,
+        "version": credit_risk.__version__,
+    }

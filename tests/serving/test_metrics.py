@@ -3,11 +3,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from credit_risk.serving import metrics as module
 from credit_risk.serving.metrics import Metrics
@@ -85,3 +89,59 @@ print(registry.get_sample_value("credit_risk_queue_depth"))
     finished = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     return float(finished.stdout)
+
+
+@contextmanager
+def worker(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A real worker's metrics, which tell what is in use as often as `use` asks for it."""
+    code = """
+import sys
+from credit_risk.serving.metrics import Metrics
+metrics = Metrics()
+for policy in sys.stdin:
+    metrics.in_use(model="m:1", policy=policy.strip(), catalogue="c", version="1.0.0")
+    print("told", flush=True)
+"""
+    environment = user_environment() | {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+
+
+def use(worker: subprocess.Popen[str], policy: str) -> None:
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write(f"{policy}\n")
+    worker.stdin.flush()
+    assert worker.stdout.readline() == "told\n"
+
+
+def in_use(folder: Path) -> dict[str, float]:
+    """Since when each policy is in use, as Prometheus sees it."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    [metric] = [metric for metric in registry.collect() if metric.name == "credit_risk_in_use_since_seconds"]
+    for sample in metric.samples:
+        assert {**sample.labels, "policy": ""} == {"model": "m:1", "policy": "", "catalogue": "c", "version": "1.0.0"}
+    return {sample.labels["policy"]: sample.value for sample in metric.samples}
+
+
+def test_what_is_in_use_takes_the_place_of_what_was(tmp_path: Path) -> None:
+    begun = time.time()
+    with worker(tmp_path) as one, worker(tmp_path) as other:
+        use(one, "first")
+        since = in_use(tmp_path)["first"]
+        assert begun <= since <= time.time()
+        use(other, "first")
+        assert in_use(tmp_path) == {"first": since}
+        use(one, "second")
+        assert set(in_use(tmp_path)) == {"first", "second"}
+        use(other, "second")
+        assert set(in_use(tmp_path)) == {"second"}
+        use(one, "first")
+        use(other, "first")
+        assert since < in_use(tmp_path)["first"]
+    run(user_environment() | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}, "")  # a successor forgets the dead
+    assert not list(tmp_path.glob("gauge_livemin_*"))
