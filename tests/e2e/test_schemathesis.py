@@ -14,7 +14,7 @@ SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 
 
 def test_the_api_is_as_it_describes_itself(server: Server, tmp_path: Path) -> None:
-    command = [str(Path(sys.executable).with_name("st")), "run", f"{server.url}/docs.json", "--seed", SEED]
+    command = [str(Path(sys.executable).with_name("st")), "run", f"{server.url}/openapi.json", "--seed", SEED]
     options = [
         "--max-examples",
         "100",

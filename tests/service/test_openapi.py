@@ -11,10 +11,22 @@ from starlette.testclient import TestClient
 
 @pytest.fixture(scope="module")
 def document(client: TestClient) -> dict[str, Any]:
-    response = client.get("/docs.json")
+    response = client.get("/openapi.json")
     assert response.status_code == 200
     document: dict[str, Any] = response.json()
     return document
+
+
+def test_the_document_has_two_addresses_and_lists_one(client: TestClient, document: dict[str, Any]) -> None:
+    assert client.get("/docs.json").json() == document
+    assert {path for path in document["paths"] if path.endswith(".json")} == {"/model-card.json", "/openapi.json"}
+
+
+def test_whatever_is_listed_to_get_is_there(client: TestClient, document: dict[str, Any]) -> None:
+    listed = [path for path, methods in document["paths"].items() if "get" in methods]
+    assert {"/model-card", "/model-card.json", "/openapi.json", "/metrics"} <= set(listed)
+    for path in listed:
+        assert client.get(path).status_code == 200, path
 
 
 def test_the_examples_are_decided(client: TestClient, document: dict[str, Any]) -> None:
@@ -44,7 +56,7 @@ def test_the_answers_are_described_and_errors_as_they_come(client: TestClient, d
 
 
 def test_every_reference_leads_somewhere(client: TestClient, document: dict[str, Any]) -> None:
-    found = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', client.get("/docs.json").text))
+    found = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', client.get("/openapi.json").text))
     assert {"CreditApplication", "Decision", "Error"} <= found <= set(document["components"]["schemas"])
 
 

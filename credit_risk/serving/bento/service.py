@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from credit_risk.contract.errors import StartupError
@@ -44,7 +42,8 @@ from credit_risk.serving.http.drain import Drain
 from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.fast_path import FastPath
 from credit_risk.serving.http.known_paths import KnownPaths, paths_of
-from credit_risk.serving.http.openapi import INDEX_PAGE, OpenAPI, describe
+from credit_risk.serving.http.openapi import OpenAPI, describe
+from credit_risk.serving.http.pages import page_routes
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
 from credit_risk.serving.rulebook import load_rulebook
 from credit_risk.serving.settings import PROJECT, load_settings, variable_of
@@ -122,13 +121,7 @@ class CreditRiskService(bentoml.Service[T]):
             end_with_parent(self.handover.parent)
             ignore_sighup()
             listen_apart()
-        report = self.startup.model.report
-        page, figures = ((report / f"model-card.{kind}").read_bytes() for kind in ("html", "json"))
-        bentoml_app.router.routes[:0] = [
-            Route("/", lambda _: HTMLResponse(INDEX_PAGE)),
-            Route("/model-card", lambda _: HTMLResponse(page)),
-            Route("/model-card.json", lambda _: Response(figures, media_type="application/json")),
-        ]
+        bentoml_app.router.routes[:0] = page_routes(self.openapi_spec, self.startup.model.report)
         self.paths = paths_of(bentoml_app.router.routes)
         limit = most_connections(self.startup.settings.max_connections)
         speak_for(Connections(limit, lambda *answer: self.endpoints.metrics.answered(*answer)))

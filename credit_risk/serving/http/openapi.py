@@ -47,20 +47,8 @@ INFRASTRUCTURE = {
     "/metrics": "Metrics for Prometheus.",
     "/model-card": "The model card as a page: what the model is for, how good it is, and its limits.",
     "/model-card.json": "The model card as JSON.",
+    "/openapi.json": "This document. It is also at /docs.json.",
 }
-
-
-# BentoML's own page reports its visitors to a tag manager. This one reports nothing to anybody.
-INDEX_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Credit risk</title>
-<link rel="stylesheet" href="./static_content/swagger-ui.css">
-<div id="swagger-ui"></div>
-<script src="./static_content/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({url: "./docs.json", dom_id: "#swagger-ui", deepLinking: true})</script>
-</html>
-"""
 
 
 class ErrorDetail(BaseModel):
