@@ -38,6 +38,7 @@ from credit_risk.serving.bento.shutdown import take_over_sigterm
 from credit_risk.serving.endpoints import Endpoints
 from credit_risk.serving.http.access import Access
 from credit_risk.serving.http.admission import Admission
+from credit_risk.serving.http.browsers import Confined
 from credit_risk.serving.http.drain import Drain
 from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.fast_path import FastPath
@@ -125,7 +126,7 @@ class CreditRiskService(bentoml.Service[T]):
         self.paths = paths_of(bentoml_app.router.routes)
         limit = most_connections(self.startup.settings.max_connections)
         speak_for(Connections(limit, lambda *answer: self.endpoints.metrics.answered(*answer)))
-        app: ASGIApp = KnownPaths(Admission(OneErrorBody(bentoml_app)), self.paths)
+        app: ASGIApp = Confined(KnownPaths(Admission(OneErrorBody(bentoml_app)), self.paths))
         if self.startup.settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)
         app = Access(app, self.current.keys, open_metrics=self.startup.settings.open_metrics)
