@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from credit_risk.serving.settings import PROJECT, Batching, Settings, variable_of
 from tests.test_layers import FLOORS, PACKAGE, imports_of, name_of, room_of
 
-SHOWN_AS = {"decision_log": "`decisions` in `BENTOML_HOME`", "api_keys": "none"}
+SHOWN_AS = {"decision_log": "`decisions` in `BENTOML_HOME`"}
 
 
 def settings_table() -> str:
@@ -36,7 +36,7 @@ def _default(name: str, field: FieldInfo) -> str:
     if name in SHOWN_AS:
         return SHOWN_AS[name]
     default = field.get_default(call_default_factory=False)
-    if default is None or default is PydanticUndefined:
+    if default in (None, PydanticUndefined, {}, ()):
         return "none"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from credit_risk.contract.errors import SettingError
 from credit_risk.model import LATEST
@@ -20,6 +30,24 @@ PREFIX = "CREDIT_RISK_"
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Keys = dict[Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")], Sha256]
 _KEYS_ARE = "a JSON object of the sha256 of tokens, in hexadecimal, by name"
+_ORIGINS_ARE = (
+    'a JSON list of origins as browsers send them, such as ["https://example.com", "http://localhost:8080"]: in lower '
+    "case, without a path, and without the port that the scheme implies"
+)
+_WRITTEN_IN_JSON = {"api_keys": _KEYS_ARE, "cors_origins": _ORIGINS_ARE}
+
+
+def _without_default_port(origin: str) -> str:
+    if re.fullmatch(r"http:.*:80|https:.*:443", origin):
+        raise ValueError
+    return origin
+
+
+Origin = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$"),
+    AfterValidator(_without_default_port),
+]
 
 
 def _decisions_folder() -> str:
@@ -65,7 +93,11 @@ class Settings(BaseSettings):
     fast_path: Annotated[
         bool, Field(description="Answer POST /classify ahead of BentoML's middleware; `false` sends it through.")
     ] = True
-    api_keys: Annotated[Keys, Field(description="API keys by name, each as the sha256 of its token, in JSON.")] = {}
+    api_keys: Annotated[
+        Json[Keys],
+        NoDecode,
+        Field(validate_default=False, description="API keys by name, each as the sha256 of its token, in JSON."),
+    ] = {}
     api_keys_file: Annotated[
         Path | None, Field(description="A file with more API keys in JSON, such as a mounted secret.")
     ] = None
@@ -76,6 +108,15 @@ class Settings(BaseSettings):
     open_metrics: Annotated[
         bool, Field(description="Show /metrics to callers without a key; `false` asks them for one.")
     ] = True
+    cors_origins: Annotated[
+        Json[tuple[Origin, ...]],
+        NoDecode,
+        Field(
+            validate_default=False,
+            description="Origins whose pages may ask from a browser (CORS), as a JSON list such as "
+            '`["https://example.com"]`.',
+        ),
+    ] = ()
 
 
 class Batching(BaseModel):
@@ -105,8 +146,6 @@ def load_settings() -> Settings:
         names = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
         faults = "; ".join(f"{variable_of(name)}: {_expected(name, error)}" for name in names)
         raise SettingError(f"invalid settings: {faults}") from None
-    except SettingsError:
-        raise SettingError(f"invalid settings: CREDIT_RISK_API_KEYS is not {_KEYS_ARE}") from None
 
 
 def load_batching(configuration: Mapping[str, Any]) -> Batching:
@@ -142,6 +181,6 @@ def variable_of(name: str) -> str:
 
 
 def _expected(name: str, error: ValidationError) -> str:
-    if name == "api_keys":  # pydantic's own words would quote the value
-        return f"must be {_KEYS_ARE}"
+    if name in _WRITTEN_IN_JSON:  # pydantic's own words would not say what is, and could quote a key
+        return f"must be {_WRITTEN_IN_JSON[name]}"
     return next(fault["msg"] for fault in error.errors() if fault["loc"][0] == name)

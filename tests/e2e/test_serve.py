@@ -112,9 +112,11 @@ def test_another_configuration_policy_and_model_take_effect(tmp_path: Path) -> N
         bentoml.models.delete(newer)
 
 
-def batching(**settings: int) -> dict[str, str]:
-    overrides = {"services": {"credit_risk_classifier": {"batching": settings}}}
-    return {"BENTOML_CONFIG_OVERRIDES": json.dumps(overrides)}
+def overridden(**sections: object) -> dict[str, str]:
+    return {"BENTOML_CONFIG_OVERRIDES": json.dumps({"services": {"credit_risk_classifier": sections}})}
+
+
+ANY_ORIGIN = {"enabled": True, "access_control_allow_origins": ["*"]}
 
 
 @pytest.mark.parametrize(
@@ -129,8 +131,16 @@ def batching(**settings: int) -> dict[str, str]:
         ({"CREDIT_RISK_REQUIRE_API_KEYS": "true"}, "API keys are required: set CREDIT_RISK_API_KEYS"),
         ({"CREDIT_RISK_WORKERS": "0"}, "invalid settings: CREDIT_RISK_WORKERS"),
         ({"CREDIT_RISK_FAST_PATH": "perhaps"}, "invalid settings: CREDIT_RISK_FAST_PATH"),
-        (batching(max_batch_size=0), "invalid configuration of BentoML: services.credit_risk_classifier.batching.max"),
-        (batching(max_queue_size=0), "invalid configuration of BentoML: batching.max_queue_size: "),
+        (
+            overridden(batching={"max_batch_size": 0}),
+            "invalid configuration of BentoML: services.credit_risk_classifier.batching.max",
+        ),
+        (overridden(batching={"max_queue_size": 0}), "invalid configuration of BentoML: batching.max_queue_size: "),
+        (
+            overridden(http={"cors": ANY_ORIGIN}),
+            "invalid configuration of BentoML: http.cors.enabled: must be false; name",
+        ),
+        ({"CREDIT_RISK_CORS_ORIGINS": '["*"]'}, "invalid settings: CREDIT_RISK_CORS_ORIGINS: must be a JSON list of"),
     ],
 )
 def test_it_refuses_to_start_wrong(environment: dict[str, str], sentence: str) -> None:

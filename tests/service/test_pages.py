@@ -45,3 +45,9 @@ def test_no_page_may_run_a_script_of_its_own_text_or_another_server(client: Test
 def test_a_decision_carries_none_of_them(client: TestClient) -> None:
     """They would cost the fast path, and are for pages."""
     assert set(client.post("/classify", json=SAMPLE).headers) == {"content-type", "x-request-id", "content-length"}
+
+
+def test_unless_origins_are_set_other_pages_are_told_nothing(client: TestClient) -> None:
+    asking = {"origin": "https://example.com", "access-control-request-method": "POST"}
+    for answer in (client.post("/classify", json=SAMPLE, headers=asking), client.options("/classify", headers=asking)):
+        assert not [name for name in answer.headers if name.startswith("access-control-")]

@@ -94,3 +94,47 @@ def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_RISK_POLCY", "policy.yaml")
     with pytest.raises(SettingError, match="there is no setting CREDIT_RISK_POLCY; there are CREDIT_RISK_MODEL"):
         load_settings()
+
+
+def test_origins_are_those_that_browsers_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().cors_origins == ()
+    origins = ("https://example.com", "http://localhost:8080", "http://[::1]:3000", "chrome-extension://abc")
+    monkeypatch.setenv("CREDIT_RISK_CORS_ORIGINS", json.dumps(origins))
+    assert load_settings().cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "",
+        "example.com",
+        "https://",
+        "https://*.example.com",
+        "https://example.com/",
+        "https://example.com/app",
+        "https://example.com?a",
+        "https://user@example.com",
+        "https://Example.com",
+        "https://example.com:443",
+        "http://example.com:80",
+        "https://example.com:port",
+        "https://example.com\n",
+        1,
+    ],
+)
+def test_what_no_browser_sends_is_refused(monkeypatch: pytest.MonkeyPatch, origin: object) -> None:
+    """It would never match, and whoever wrote it would wonder why."""
+    monkeypatch.setenv("CREDIT_RISK_CORS_ORIGINS", json.dumps(["https://example.com", origin]))
+    with pytest.raises(SettingError, match="CREDIT_RISK_CORS_ORIGINS: must be a JSON list of origins as browsers send"):
+        load_settings()
+
+
+@pytest.mark.parametrize("value", ["https://example.com", '"https://example.com"', "*", "{}", "["])
+def test_origins_are_a_json_list(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("CREDIT_RISK_CORS_ORIGINS", value)
+    with pytest.raises(
+        SettingError, match=r"CREDIT_RISK_CORS_ORIGINS: must be a JSON list .*\[\"https://example.com\""
+    ):
+        load_settings()

@@ -59,6 +59,15 @@ def check_configuration() -> None:
         raise SettingError(f"{OVERRIDES} is not JSON: {error}") from None
 
 
+def check_cors() -> None:
+    """Raise SettingError if BentoML is to answer browsers on other origins: it would do so behind access control."""
+    if BentoMLContainer.http.cors.enabled.get():
+        raise SettingError(
+            "invalid configuration of BentoML: http.cors.enabled: must be false; name the origins in "
+            "CREDIT_RISK_CORS_ORIGINS instead"
+        )
+
+
 def fault_of(error: BentoMLException) -> SettingError:
     """Restate in one sentence what BentoML finds wrong with a configuration: the path of the key, and the fault."""
     message = str(error)

@@ -21,6 +21,7 @@ from credit_risk.record.writer import check_place
 from credit_risk.serving.bento import garbage
 from credit_risk.serving.bento.configuration import (
     check_configuration,
+    check_cors,
     fault_of,
     keep_metrics_apart,
     name_the_file,
@@ -39,6 +40,7 @@ from credit_risk.serving.endpoints import Endpoints
 from credit_risk.serving.http.access import Access
 from credit_risk.serving.http.admission import Admission
 from credit_risk.serving.http.browsers import Confined
+from credit_risk.serving.http.cors import CrossOrigin
 from credit_risk.serving.http.drain import Drain
 from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.fast_path import FastPath
@@ -75,6 +77,7 @@ class CreditRiskService(bentoml.Service[T]):
                 super().inject_config()
             except BentoMLException as error:
                 raise fault_of(error) from None
+            check_cors()
             configuration = BentoMLContainer.config.services[self.name]
             handover = Handover.inherited()
             self.startup = start_up(configuration.get(), handover.read(handover.place) if handover else None)
@@ -116,7 +119,7 @@ class CreditRiskService(bentoml.Service[T]):
         os.environ[MODEL_VARIABLE] = next(str(m.tag) for m in bento.info.all_models if m.tag.name == MODEL_NAME)
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """Make the application of a worker: drain, access, fast path, then BentoML's own with one error body."""
+        """Make the application of a worker: drain, CORS, access, fast path, then BentoML's own with one error body."""
         bentoml_app = super().to_asgi(is_main)
         if is_worker():
             end_with_parent(self.handover.parent)
@@ -130,6 +133,8 @@ class CreditRiskService(bentoml.Service[T]):
         if self.startup.settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)
         app = Access(app, self.current.keys, open_metrics=self.startup.settings.open_metrics)
+        if self.startup.settings.cors_origins:
+            app = CrossOrigin(app, self.startup.settings.cors_origins)
         self.drain = Drain(app)
         return self.drain
 
