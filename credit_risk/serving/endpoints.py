@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -90,20 +89,22 @@ class Endpoints:
         try:
             body = await decide(request, origin)
         except Exception as error:
-            answered = error if isinstance(error, RequestError) else failed(error)
+            answered = error if isinstance(error, RequestError) else failed(error, origin.request_id)
             status, body = answered.status, answered.body
             headers += [(name.encode(), value.encode()) for name, value in answered.headers.items()]
         headers.append((b"content-length", b"%d" % len(body)))
         return Answer(status, headers, body)
 
 
-def failed(error: Exception) -> FailedError:
+def failed(error: Exception, request_id: str | None = None) -> FailedError:
     """Make the answer to an unexpected error, and log where it happened.
 
     The error's message and the local variables may hold applicants' data.
     """
-    where = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("%s while answering a request\n%s", type(error).__name__, where)
+    kind = type(error)
+    where = (kind, Exception(), error.__traceback__)
+    known = {"request_id": request_id} if request_id else None
+    logger.error("%s while answering a request", kind.__name__, exc_info=where, extra=known)
     return FailedError()
 
 

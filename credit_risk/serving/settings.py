@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     open_metrics: Annotated[
         bool, Field(description="Show /metrics to callers without a key; `false` asks them for one.")
     ] = True
+    log_format: Annotated[
+        Literal["text", "json"],
+        Field(description="How the service logs on stderr: `text`, or `json`, one object a line."),
+    ] = "text"
     cors_origins: Annotated[
         Json[tuple[Origin, ...]],
         NoDecode,

@@ -29,6 +29,7 @@ class Server(NamedTuple):
     url: str
     log: Path
     process: subprocess.Popen[bytes]
+    stdout: Path
 
 
 def free_port() -> int:
@@ -42,17 +43,17 @@ def free_port() -> int:
 def serving(*arguments: str, folder: Path = PROJECT, **environment: str) -> Iterator[Server]:
     """`bentoml serve` with these arguments, ready; ended with its workers afterwards."""
     port = free_port()
-    log = HOME / f"serve-{port}.log"
-    with log.open("wb") as out:
+    log, stdout = HOME / f"serve-{port}.log", HOME / f"serve-{port}.out"
+    with log.open("wb") as err, stdout.open("wb") as out:
         process = subprocess.Popen(
             [BENTOML, "serve", *arguments, *KEEP_ALIVE, "--port", str(port)],
             cwd=folder,
             env=user_environment() | environment,
             stdout=out,
-            stderr=subprocess.STDOUT,
+            stderr=err,
             start_new_session=True,
         )
-    server = Server(f"http://127.0.0.1:{port}", log, process)
+    server = Server(f"http://127.0.0.1:{port}", log, process, stdout)
     try:
         wait_until_ready(server)
         yield server

@@ -113,12 +113,14 @@ def test_a_failure_is_answered_without_its_message(
         raise RuntimeError(f"could not score {applications}")
 
     monkeypatch.setattr(Decider, "decide", fail)
-    response = client.post("/classify", json={**SAMPLE, "income": 31417.0})
+    request_id = {"x-request-id": "abc-123"}
+    response = client.post("/classify", json={**SAMPLE, "income": 31417.0}, headers=request_id)
     assert response.status_code == 500
     assert response.json() == {"error": "The service failed; the request was not decided", "detail": []}
     assert "RuntimeError while answering a request" in logged.text
     assert "in fail" in logged.text
     assert "31417" not in logged.text
+    assert {getattr(record, "request_id", None) for record in logged.records} == {"abc-123"}
 
 
 @pytest.mark.parametrize(

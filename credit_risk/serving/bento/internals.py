@@ -9,12 +9,14 @@ import bentoml
 import uvicorn
 from _bentoml_sdk.io_models import IOMixin, IORootModel
 from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.log import SERVER_LOGGING_CONFIG
 from circus.sighandler import SysHandler
 from circus.sockets import CircusSocket
 from uvicorn import config as uvicorn_config
 from uvicorn.protocols.http import httptools_impl
 
 from credit_risk.contract.errors import DependencyError
+from credit_risk.serving.bento.logs import HANDLER
 
 EXPECTED = {"bentoml": "1.4", "kantoku": "0.18", "uvicorn": "0.54"}
 # Where something is, and what must be there.
@@ -41,6 +43,8 @@ def check_internals() -> None:
         lacking = [name for name in names if not hasattr(place, name)]
         if lacking:
             raise _lacking(library, getattr(place, "__name__", type(place).__name__), lacking)
+    if HANDLER not in SERVER_LOGGING_CONFIG["handlers"]:
+        raise _lacking("bentoml", "SERVER_LOGGING_CONFIG", [HANDLER])
     # These are attributes of the server only once it has started, when it would be too late to refuse.
     never_set = {"servers", "lifespan"} - set(uvicorn.Server.startup.__code__.co_names)
     if never_set:

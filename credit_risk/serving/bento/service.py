@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from credit_risk.serving.bento.hangup import ignore_sighup, take_over_sighup
 from credit_risk.serving.bento.image import slim_image
 from credit_risk.serving.bento.internals import check_internals
 from credit_risk.serving.bento.listening import listen_apart, reserve_port
+from credit_risk.serving.bento.logs import log_to_stderr, refuse
 from credit_risk.serving.bento.process import check_port, end_with_a_worker, end_with_parent, in_container, is_worker
 from credit_risk.serving.bento.protocol import speak_for
 from credit_risk.serving.bento.shutdown import take_over_sigterm
@@ -68,6 +68,7 @@ class CreditRiskService(bentoml.Service[T]):
 
     def inject_config(self) -> None:
         """Load and check everything. BentoML calls this in the parent before workers start, and in each worker."""
+        log_to_stderr()
         name_the_file()
         keep_metrics_apart()
         with _refuse_to_start_wrong():
@@ -191,7 +192,7 @@ def _refuse_to_start_wrong() -> Iterator[None]:
     try:
         yield
     except StartupError as error:
-        sys.exit(f"credit_risk: {error}")
+        refuse(error)
 
 
 def _announce(startup: Startup) -> None:
