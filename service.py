@@ -7,7 +7,6 @@ from typing import cast
 import bentoml
 from starlette.responses import Response
 
-from credit_risk import __version__
 from credit_risk.contract.decision import Decision
 from credit_risk.serving.bento import garbage
 from credit_risk.serving.bento.configuration import SERVICE
@@ -24,12 +23,7 @@ class CreditRiskClassifier:
 
     def __init__(self) -> None:
         startup, metrics = svc.startup, Metrics(svc.paths)
-        metrics.in_use(
-            model=startup.model.tag,
-            policy=startup.policy.version,
-            catalogue=startup.catalogue.version,
-            version=__version__,
-        )
+        svc.tell_what_is_in_use(metrics)
         self._log = startup.log
         self._decider = startup.decider(svc.current.terms, metrics.spent)
         runner = AdaptiveRunner(self._decider, startup.batching, metrics)
