@@ -37,6 +37,7 @@ class CreditRiskClassifier:
     async def warm_up(self) -> None:
         """Answer the first caller as fast as the next."""
         await self._decider.warm_up()
+        svc.current.follow_always()
         garbage.settle()
 
     @bentoml.on_startup

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from credit_risk.deciding.terms import Terms
 from credit_risk.serving.bento.handover import Handover
 from credit_risk.serving.rulebook import Rulebook
 from credit_risk.serving.settings import Keys
+
+FOLLOW_SECONDS = 1.0
 
 
 class Current:
@@ -29,6 +32,11 @@ class Current:
         """Give what decisions are made by and told in. A batch asks for them once."""
         self._follow()
         return self._terms
+
+    def follow_always(self) -> None:
+        """Notice a new rulebook within a second even without a request. To be called on the event loop."""
+        self._follow()
+        asyncio.get_running_loop().call_later(FOLLOW_SECONDS, self.follow_always)
 
     def _follow(self) -> None:
         place = self._handover.place

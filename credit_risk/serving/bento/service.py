@@ -14,6 +14,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 from starlette.types import ASGIApp
 
+from credit_risk import __version__
 from credit_risk.contract.errors import StartupError
 from credit_risk.model import MODEL_NAME
 from credit_risk.record.writer import check_place
@@ -47,8 +48,9 @@ from credit_risk.serving.http.fast_path import FastPath
 from credit_risk.serving.http.known_paths import KnownPaths, paths_of
 from credit_risk.serving.http.openapi import OpenAPI, describe
 from credit_risk.serving.http.pages import page_routes
+from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
-from credit_risk.serving.rulebook import load_rulebook
+from credit_risk.serving.rulebook import Rulebook, load_rulebook
 from credit_risk.serving.settings import PROJECT, load_settings, variable_of
 from credit_risk.serving.startup import Startup, start_up
 
@@ -145,6 +147,16 @@ class CreditRiskService(bentoml.Service[T]):
             instance = super().__call__()
         self.endpoints = instance.endpoints
         return instance
+
+    def tell_what_is_in_use(self, metrics: Metrics) -> None:
+        """Show what is in use on /metrics, now and whenever it changes."""
+
+        def tell(rulebook: Rulebook) -> None:
+            policy, catalogue = rulebook.policy.version, rulebook.catalogue.version
+            metrics.in_use(model=self.startup.model.tag, policy=policy, catalogue=catalogue, version=__version__)
+
+        self.current.has_changed = tell
+        tell(self.startup.rulebook)
 
     def drain_on_sigterm(self) -> None:
         """Take SIGTERM over from uvicorn. To be called in its event loop."""

@@ -24,7 +24,7 @@ PREFLIGHT = {
 @pytest.fixture
 def client() -> TestClient:
     answer = JSONResponse({}, headers={"x-request-id": "abc"})
-    return TestClient(CrossOrigin(Access(answer, KEYS, open_metrics=False), (ORIGIN,)))
+    return TestClient(CrossOrigin(Access(answer, lambda: KEYS, open_metrics=False), (ORIGIN,)))
 
 
 def test_a_preflight_needs_no_key(client: TestClient) -> None:
