@@ -42,7 +42,7 @@ def decider_of(
 
 def decide(decider: Decider, applications: Sequence[CreditApplication], origin: Origin = ORIGIN) -> list[Decided]:
     """Decide applications that can be decided, all in one batch."""
-    return asyncio.run(decider.decide_all(applications, origin))
+    return asyncio.run(decider.decide_all([applications], origin))
 
 
 def answers_of(model: StoredModel, applications: Sequence[CreditApplication], policy: Policy = POLICY) -> list[bytes]:

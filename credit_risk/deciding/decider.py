@@ -5,7 +5,8 @@ The stages are async, so that one of them may wait for another machine. In this 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -20,7 +21,7 @@ from credit_risk.contract.warning import warnings_of
 from credit_risk.deciding.decided import Decided, NamedReasons, Origin
 from credit_risk.deciding.log import Log
 from credit_risk.deciding.scoring import Score, Scoring, ScoringOnce
-from credit_risk.deciding.terms import CurrentTerms, Terms, always
+from credit_risk.deciding.terms import CurrentTerms, Terms
 from credit_risk.model.explainer import Reasons
 from credit_risk.model.features import Encoder
 
@@ -45,11 +46,6 @@ class Decider:
         self._log = log
         self._observe = observe
 
-    def scoring_once(self) -> Decider:
-        """Give a decider for one large request: it scores equal applications once, and the terms stay the same."""
-        terms = always(self._terms())
-        return Decider(self._encoder, ScoringOnce(self._scoring), terms, self._log, self._observe)
-
     async def warm_up(self) -> None:
         """Score and explain an example, so that the first caller need not wait for it. No decision is made."""
         await self._scoring.score([self._encoder.encode(EXAMPLE)], review_above=0.0)
@@ -67,22 +63,28 @@ class Decider:
             return [error if isinstance(outcome, Decided) else outcome for outcome in outcomes]
         return outcomes
 
-    async def decide_all(self, applications: Sequence[CreditApplication], origin: Origin) -> list[Decided]:
-        """Decide applications that belong to one request, in order.
+    async def decide_all(self, parts: Iterable[Sequence[CreditApplication]], origin: Origin) -> list[Decided]:
+        """Decide the applications of one request, in order, by the same terms; equal ones are scored once.
 
-        Raises what is wrong with the first one that can't be decided; then none of them is on record.
+        The event loop turns after each part, so that other requests are answered in between. A thread would delay them
+        more, because every turn of the loop would wait for the interpreter's lock. All decisions go on record together,
+        at the end. Raises what is wrong with the first application that can't be decided; then none is on record, and
+        neither is any if this is cancelled.
         """
+        terms, scoring = self._terms(), ScoringOnce(self._scoring)
         decisions: list[Decided] = []
-        for outcome in await self._decide_together(applications, [origin] * len(applications)):
-            if isinstance(outcome, Exception):
-                raise outcome
-            decisions.append(outcome)
+        for part in parts:
+            for outcome in await self._decide_together(part, [origin] * len(part), terms, scoring):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                decisions.append(outcome)
+            await asyncio.sleep(0)
         await self._record(decisions)
         return decisions
 
     async def _decide_each(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
         try:
-            return await self._decide_together(applications, origins)
+            return await self._decide_together(applications, origins, self._terms(), self._scoring)
         except RequestError as error:
             return [error] * len(applications)
         except Exception as error:
@@ -91,11 +93,16 @@ class Decider:
             pairs = zip(applications, origins, strict=True)
             return [(await self._decide_each([application], [origin]))[0] for application, origin in pairs]
 
-    async def _decide_together(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
+    async def _decide_together(
+        self,
+        applications: Sequence[CreditApplication],
+        origins: Sequence[Origin],
+        terms: Terms,
+        scoring: Scoring,
+    ) -> Outcomes:
         begun = perf_counter()
-        terms = self._terms()
         rows = [self._encoder.encode(application) for application in applications]
-        scores = await self._scoring.score(rows, terms.policy.cutoffs.review_above)
+        scores = await scoring.score(rows, terms.policy.cutoffs.review_above)
         scored = perf_counter()
         self._observe("predict", scored - begun)
         time = datetime.now(UTC).isoformat()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 from credit_risk.deciding.decided import Decided
 from credit_risk.record.writer import RecordWriter
+
+PART = 250  # decisions that are rendered in one turn of the event loop
 
 
 class Log(Protocol):
@@ -29,7 +32,12 @@ class DecisionLog:
         self._writer = writer
 
     async def append(self, decisions: Sequence[Decided]) -> None:
-        await self._writer.append([decided.renderer.record(decided) for decided in decisions])
+        lines: list[bytes] = []
+        for begin in range(0, len(decisions), PART):
+            if begin:
+                await asyncio.sleep(0)  # other requests are answered in between
+            lines += [decided.renderer.record(decided) for decided in decisions[begin : begin + PART]]
+        await self._writer.append(lines)
 
     def is_healthy(self) -> bool:
         return self._writer.is_healthy()

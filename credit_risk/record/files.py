@@ -26,6 +26,7 @@ Fsync = Literal["never", "interval", "batch"]
 FILES = "decisions-*.ndjson"
 PROBE = b"\n" * 65_536
 SYNC_SECONDS = 1.0
+LINES = 1000  # that are put together for one write
 
 
 class RecordFiles:
@@ -48,10 +49,9 @@ class RecordFiles:
         self._sync_is_due = False
 
     async def append(self, lines: Sequence[bytes]) -> None:
-        data = b"".join(lines)
         try:
-            file = self._file_for(len(data))
-            file.write(data)
+            file = self._file_for(sum(map(len, lines)))
+            file.write(lines)
             if self._fsync == "batch":
                 await file.sync(self._syncing)
         except OSError as error:
@@ -76,6 +76,9 @@ class RecordFiles:
 
     def _file_for(self, size: int) -> _File:
         """Give the open file, or a new one if `size` bytes more would make it too large or its day is over."""
+        if self._file is not None and self._file.is_gone():
+            logger.error("Somebody has deleted the decision log %s; another file takes its place", self._file.path)
+            self._close_file()
         if self._file is not None and (self._file.size + size > self._rotate_bytes or time.time() >= self._ends):
             self._close_file()
         if self._file is None:
@@ -126,19 +129,28 @@ class _File:
     """One open file. Its methods raise OSError."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self.size = 0  # bytes
         self._synced = 0  # bytes that survive a power cut, as far as syncs have been waited for
         self._lost = 0  # how often unsynced bytes were taken back
 
-    def write(self, data: bytes) -> None:
-        """Write all of the data or none of it."""
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Write all of the lines or none of them."""
+        size = self.size
         try:
-            write_all(self._descriptor, data)
+            for begin in range(0, len(lines), LINES):
+                data = b"".join(lines[begin : begin + LINES])
+                write_all(self._descriptor, data)
+                size += len(data)
         except OSError:
             os.ftruncate(self._descriptor, self.size)
             raise
-        self.size += len(data)
+        self.size = size
+
+    def is_gone(self) -> bool:
+        """Tell whether somebody has deleted the file: what is written to it would be lost."""
+        return os.fstat(self._descriptor).st_nlink == 0
 
     async def sync(self, thread: ThreadPoolExecutor) -> None:
         """Wait until what was written is durable. If it can't be, it is taken back, with all that was written since."""

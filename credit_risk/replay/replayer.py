@@ -43,7 +43,7 @@ class Replayer:
             terms = always(Terms(self._policy, Renderer(model, self._policy, CATALOGUE, release="")))
             decider = Decider(model.encoder, InProcessScoring(model), terms, NoLog())
             applications = [entry.record.application for entry in same_model]
-            decisions = await decider.decide_all(applications, Origin("", None))
+            decisions = await decider.decide_all([applications], Origin("", None))
             records += [DecisionRecord.model_validate_json(decided.renderer.record(decided)) for decided in decisions]
         return records
 

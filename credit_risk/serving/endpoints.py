@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
+from itertools import islice
 from time import perf_counter
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ class Request(NamedTuple):
     request_id: bytes | None  # the caller's own, if it sent one
     caller: str | None  # name of its API key
     begun: float  # perf_counter; when its last byte came, at the earliest
+    caller_has_gone: asyncio.Event | None = None
 
 
 class Answer(NamedTuple):
@@ -74,12 +76,16 @@ class Endpoints:
             parts.append(part)
             self.metrics.spent("validate", perf_counter() - begun)
             await asyncio.sleep(0)  # single requests are answered in between
+            _stop_if_gone(request)
             begun = perf_counter()
+        sizes = [len(part) for part in parts]
+        decisions = iter(await self._runner.run_many(_while_present(request, parts), origin))
         answers: list[bytes] = []
-        async for decisions in self._runner.run_many(parts, origin):
+        for size in sizes:
             begun = perf_counter()
-            answers += [decided.renderer.answer(decided) for decided in decisions]
+            answers += [decided.renderer.answer(decided) for decided in islice(decisions, size)]
             self.metrics.spent("encode", perf_counter() - begun)
+            await asyncio.sleep(0)
         return b"[" + b",".join(answers) + b"]"
 
     async def _answer(self, decide: Callable[[Request, Origin], Awaitable[bytes]], request: Request) -> Answer:
@@ -94,6 +100,19 @@ class Endpoints:
             headers += [(name.encode(), value.encode()) for name, value in answered.headers.items()]
         headers.append((b"content-length", b"%d" % len(body)))
         return Answer(status, headers, body)
+
+
+def _while_present(request: Request, parts: deque[list[CreditApplication]]) -> Iterator[list[CreditApplication]]:
+    """Empty `parts`, as long as the caller is there to get the decisions."""
+    while parts:
+        _stop_if_gone(request)
+        yield parts.popleft()
+    _stop_if_gone(request)
+
+
+def _stop_if_gone(request: Request) -> None:
+    if request.caller_has_gone is not None and request.caller_has_gone.is_set():
+        raise asyncio.CancelledError("the caller has gone")
 
 
 def failed(error: Exception, request_id: str | None = None) -> FailedError:

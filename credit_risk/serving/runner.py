@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from time import perf_counter
 from typing import NamedTuple
 
@@ -68,18 +68,11 @@ class AdaptiveRunner:
         self._start_task()
         return await decided
 
-    async def run_many(self, parts: deque[list[CreditApplication]], origin: Origin) -> AsyncIterator[list[Decided]]:
-        """Decide the applications of one request part by part, in order; equal ones are scored once. Empties `parts`.
-
-        The event loop turns after each part, so that single requests are answered in between. A thread would delay
-        them more, because every turn of the loop would wait for the interpreter's lock.
-        """
-        decider = self._decider.scoring_once()
-        while parts:
-            decisions = await decider.decide_all(parts.popleft(), origin)
-            self._metrics.decided(decisions)
-            yield decisions
-            await asyncio.sleep(0)
+    async def run_many(self, parts: Iterable[list[CreditApplication]], origin: Origin) -> list[Decided]:
+        """Decide the applications of one request, in order: all of them or, with an error, none."""
+        decisions = await self._decider.decide_all(parts, origin)
+        self._metrics.decided(decisions)
+        return decisions
 
     def _start_task(self) -> None:
         if self._queue and not self._task_is_due and len(self._tasks) < MAX_IN_FLIGHT:

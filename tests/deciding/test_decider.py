@@ -11,11 +11,13 @@ import pytest
 from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.errors import RequestError, UnavailableError
 from credit_risk.deciding.decided import Decided
-from credit_risk.deciding.log import FakeLog
+from credit_risk.deciding.decider import Decider
+from credit_risk.deciding.log import FakeLog, NoLog
 from credit_risk.deciding.scoring import InProcessScoring, Score
 from credit_risk.model.store import StoredModel
 from credit_risk.training.data import Dataset
-from tests.deciders import ORIGIN, decide, decider_of
+from tests.deciders import ORIGIN, decide, decider_of, terms_of
+from tests.policies import ALL_RULES
 
 
 class Failing:
@@ -103,11 +105,21 @@ def test_what_is_not_on_record_is_not_decided(model: StoredModel, synthetic: Dat
     assert log.decisions == []
 
 
-def test_a_decider_for_one_request_scores_equal_applications_once(model: StoredModel, synthetic: Dataset) -> None:
+def test_equal_applications_of_one_request_are_scored_once(model: StoredModel, synthetic: Dataset) -> None:
     scoring = Failing(model, [])
-    decider = decider_of(model, scoring=scoring).scoring_once()
     applications = [*synthetic.applications[:3]] * 40
-    first = decide(decider, applications[:50])
-    rest = decide(decider, [*applications[50:], EXAMPLE])
+    parts = [applications[:50], [*applications[50:], EXAMPLE]]
+    decisions = asyncio.run(decider_of(model, scoring=scoring).decide_all(parts, ORIGIN))
     assert scoring.sizes == [3, 1]
-    assert [decided.application for decided in first + rest] == [*applications, EXAMPLE]
+    assert [decided.application for decided in decisions] == [*applications, EXAMPLE]
+
+
+def test_a_change_of_policy_waits_for_the_end_of_a_large_request(model: StoredModel, synthetic: Dataset) -> None:
+    before, after = terms_of(model)(), terms_of(model, ALL_RULES)()
+    upcoming = [before, after]
+    decider = Decider(model.encoder, InProcessScoring(model), lambda: upcoming.pop(0), NoLog())
+    parts = [synthetic.applications[:5], synthetic.applications[5:10]]
+    decisions = asyncio.run(decider.decide_all(parts, ORIGIN))
+    assert {id(decided.renderer) for decided in decisions} == {id(before.renderer)}
+    later = asyncio.run(decider.decide_all(parts, ORIGIN))
+    assert {id(decided.renderer) for decided in later} == {id(after.renderer)}

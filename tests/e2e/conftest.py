@@ -40,8 +40,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(*arguments: str, folder: Path = PROJECT, **environment: str) -> Iterator[Server]:
-    """`bentoml serve` with these arguments, ready; ended with its workers afterwards."""
+def serving(
+    *arguments: str, folder: Path = PROJECT, stdout_to: int | None = None, **environment: str
+) -> Iterator[Server]:
+    """`bentoml serve` with these arguments, ready; ended with its workers afterwards.
+
+    `stdout_to` is a descriptor that takes the place of the file `Server.stdout`.
+    """
     port = free_port()
     log, stdout = HOME / f"serve-{port}.log", HOME / f"serve-{port}.out"
     with log.open("wb") as err, stdout.open("wb") as out:
@@ -49,7 +54,7 @@ def serving(*arguments: str, folder: Path = PROJECT, **environment: str) -> Iter
             [BENTOML, "serve", *arguments, *KEEP_ALIVE, "--port", str(port)],
             cwd=folder,
             env=user_environment() | environment,
-            stdout=out,
+            stdout=stdout_to or out,
             stderr=err,
             start_new_session=True,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -62,6 +63,24 @@ def test_a_new_file_on_a_new_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(time, "time", lambda: now + 86_400)
     append(log, [b"tomorrow\n"])
     assert len(list(tmp_path.glob("*.ndjson"))) == 2
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_file_that_somebody_deletes_is_noticed_before_the_next_record(
+    tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "log"
+    log = record_files(folder)
+    append(log, [b"lost\n"])
+    [file] = folder.glob(files.FILES)
+    shutil.rmtree(folder) if what == "folder" else file.unlink()
+    with caplog.at_level("ERROR", "bentoml.credit_risk"):
+        append(log, [b"kept\n"], [b"too\n"])
+    assert lines_of(folder) == [b"kept\n", b"too\n"]
+    assert log.is_healthy()
+    assert [record.message for record in caplog.records] == [
+        f"Somebody has deleted the decision log {file}; another file takes its place"
+    ]
 
 
 def test_files_are_for_the_service_alone(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_it_recovers_after_a_failure(decider: Watched, metrics: Metrics, synthet
 
 
 async def many(runner: AdaptiveRunner, applications: list[CreditApplication], size: int) -> list[Decided]:
-    return [decided async for part in runner.run_many(parts_of(applications, size), ORIGIN) for decided in part]
+    return await runner.run_many(parts_of(applications, size), ORIGIN)
 
 
 def test_many_are_decided_in_pieces_between_which_single_ones_are_answered(
@@ -203,7 +203,7 @@ def test_equal_ones_among_many_are_scored_once_across_the_pieces(
     assert len(decisions) == 120
 
 
-def test_one_that_fails_among_many_fails_its_part_and_leaves_nothing_of_it_on_record(
+def test_one_that_fails_among_many_leaves_nothing_on_record(
     model: StoredModel, metrics: Metrics, synthetic: Dataset
 ) -> None:
     applications, log = synthetic.applications[:10], FakeLog()
@@ -213,7 +213,26 @@ def test_one_that_fails_among_many_fails_its_part_and_leaves_nothing_of_it_on_re
     runner = AdaptiveRunner(decider_of(model, scoring=scoring, log=log), Batching(), metrics)
     with pytest.raises(UnavailableError, match="elsewhere"):
         asyncio.run(many(runner, applications, 5))
-    assert [decided.application for decided in log.decisions] == applications[:5]
+    assert log.decisions == []
+
+
+def test_many_whose_caller_goes_are_not_decided_to_the_end_and_leave_nothing_on_record(
+    model: StoredModel, metrics: Metrics, synthetic: Dataset, scored_rows: list[int]
+) -> None:
+    log = FakeLog()
+    runner = AdaptiveRunner(decider_of(model, log=log), Batching(), metrics)
+
+    async def go() -> None:
+        task = asyncio.ensure_future(many(runner, synthetic.applications[:1000], 50))
+        while not scored_rows:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(go())
+    assert sum(scored_rows) < 200
+    assert log.decisions == []
 
 
 class Partly:

@@ -24,6 +24,9 @@ class Conversation(Protocol):
     def wants_body(self) -> None:
         """Go on with a body that is being read, and start its clock."""
 
+    def has_body(self) -> None:
+        """Go on reading, so that the caller's going is noticed."""
+
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count an answer."""
 
@@ -67,11 +70,22 @@ class Exchange(RequestResponseCycle):
 
     async def receive(self) -> Any:
         """Receive the next part of the body. Raises TimedOutError if its end does not come in time."""
-        if self.more_body and not self.disconnected:
-            self._connection.wants_body()
-        message = await super().receive()
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not (self.disconnected or self.response_complete):
+            if self.more_body:
+                self._connection.wants_body()
+            await self.message_event.wait()
+            self.message_event.clear()
         if self._has_timed_out:
             raise TimedOutError(READ_SECONDS)
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        message = {"type": "http.request", "body": bytes(self.body), "more_body": self.more_body}
+        self.body = bytearray()
+        if not self.more_body:
+            self._connection.has_body()
         return message
 
     async def send(self, message: Any) -> None:

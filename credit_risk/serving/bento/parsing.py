@@ -67,6 +67,10 @@ class Parsing(HttpToolsProtocol):
         if self._unparsed:
             self.guard.holds(self, len(self._unparsed))
 
+    def has_more(self) -> bool:
+        """Tell whether requests queue on this connection, or what has come is not parsed yet."""
+        return bool(self.pipeline or self._unparsed)
+
     def stop_parsing(self) -> None:
         """Parse nothing more."""
         self.is_over = True

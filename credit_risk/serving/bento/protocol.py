@@ -77,7 +77,12 @@ class GuardedProtocol(Parsing):
     def wants_body(self) -> None:
         self.parse_on()
         if self.running is not None and self.running.more_body:
+            self.flow.resume_reading()
             self.guard.awaited(self)
+
+    def has_body(self) -> None:
+        if not self.has_more():
+            self.flow.resume_reading()
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         self.guard.answered(path, status, seconds)
