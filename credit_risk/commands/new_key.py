@@ -8,14 +8,21 @@ from hashlib import sha256
 
 import click
 
+from credit_risk.serving.settings import Key
+
 
 @click.command()
 @click.argument("name")
-def new_key(name: str) -> None:
+@click.option("--requests-per-second", type=click.IntRange(1), help="Most requests a second.  [default: no limit]")
+@click.option("--batches", type=click.IntRange(1, 60), help="Most batches at a time.  [default: no limit]")
+def new_key(name: str, requests_per_second: int | None, batches: int | None) -> None:
     """Make an API key for a caller called NAME.
 
     The token is shown only this once; give it to the caller. The service is given only its sha256.
     """
     token = secrets.token_urlsafe(32)
+    key = Key(sha256=sha256(token.encode()).hexdigest(), requests_per_second=requests_per_second, batches=batches)
+    limited = key.model_dump(exclude_none=True)
+    given = limited if len(limited) > 1 else key.sha256
     click.echo(f"Token, for {name} alone: {token}")
-    click.echo(f"CREDIT_RISK_API_KEYS='{json.dumps({name: sha256(token.encode()).hexdigest()})}'")
+    click.echo(f"CREDIT_RISK_API_KEYS='{json.dumps({name: given})}'")

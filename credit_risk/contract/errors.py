@@ -24,6 +24,7 @@ CreditRiskError
 from __future__ import annotations
 
 import json
+import math
 from http import HTTPStatus
 from typing import ClassVar, TypedDict
 
@@ -132,6 +133,16 @@ class TooLargeError(RequestError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"Send at most {limit} bytes in a request")
+
+
+class LimitedError(RequestError):
+    """The caller asks for more than its API key allows; try again after Retry-After seconds."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, summary: str, seconds: float) -> None:
+        super().__init__(summary)
+        self.headers["retry-after"] = str(max(1, math.ceil(seconds)))
 
 
 class HeadTooLargeError(RequestError):

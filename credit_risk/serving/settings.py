@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     Json,
@@ -28,8 +29,22 @@ PROJECT = Path(__file__).parents[2]  # the folder of service.py, policy.yaml and
 PREFIX = "CREDIT_RISK_"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Keys = dict[Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")], Sha256]
-_KEYS_ARE = "a JSON object of the sha256 of tokens, in hexadecimal, by name"
+
+
+class Key(BaseModel):
+    """An API key, and what its caller may ask for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    sha256: Annotated[Sha256, Field(description="The sha256 of its token, in hexadecimal.")]
+    requests_per_second: Annotated[int | None, Field(ge=1, description="Most requests a second.")] = None
+    batches: Annotated[int | None, Field(ge=1, le=60, description="Most batches at a time.")] = None
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
+# A key without limits may be given as its sha256 alone.
+Keys = dict[Name, Annotated[Key, BeforeValidator(lambda key: {"sha256": key} if isinstance(key, str) else key)]]
+_KEYS_ARE = "a JSON object of the sha256 of tokens, in hexadecimal, by name, or of objects of sha256 and limits"
 _ORIGINS_ARE = (
     'a JSON list of origins as browsers send them, such as ["https://example.com", "http://localhost:8080"]: in lower '
     "case, without a path, and without the port that the scheme implies"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from hashlib import sha256
 
 import httpx2
 import pytest
 
 from tests.corpus import SAMPLE
-from tests.e2e.conftest import serving
+from tests.e2e.conftest import serving, workers_of
+from tests.e2e.test_batching import all_of
 
 SAMPLED = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
 KEYS = json.dumps({"bank": sha256(b"token-1").hexdigest()})
@@ -44,3 +46,28 @@ def test_keys_and_limits_hold_on_every_way_in() -> None:
 def test_without_keys_it_says_so_once() -> None:
     with serving() as server:
         assert server.log.read_text().count("No API keys are set") == 1
+
+
+def test_limits_hold_over_both_workers_and_failed_keys_are_seen() -> None:
+    key = {"sha256": sha256(b"token-1").hexdigest(), "requests_per_second": 5}
+    bearer = {"authorization": "Bearer token-1", "connection": "close"}
+    with serving(CREDIT_RISK_API_KEYS=json.dumps({"bank": key})) as server:
+        assert workers_of(server, 2) == 2
+        begun = time.monotonic()
+        answers = [httpx2.post(f"{server.url}/classify", json=SAMPLE, headers=bearer) for _ in range(40)]
+        seconds = time.monotonic() - begun
+        decided = [answer for answer in answers if answer.status_code == 200]
+        limited = [answer for answer in answers if answer.status_code == 429]
+        assert len(decided) + len(limited) == 40
+        assert 5 <= len(decided) <= 5 * (seconds + 1)
+        assert {answer.headers["retry-after"] for answer in limited} == {"1"}
+        assert limited[0].json() == {"error": "Send at most 5 requests a second", "detail": []}
+        assert decided[0].headers["ratelimit-policy"] == '"requests";q=5;w=1'
+        assert decided[0].headers["ratelimit"] == '"requests";r=4;t=1'
+        guess = {"authorization": "Bearer a-guess"}
+        assert httpx2.post(f"{server.url}/classify", json=SAMPLE, headers=guess).status_code == 401
+        assert all_of(server, "credit_risk_requests_total", 'route="/classify",status="401"') == 1
+        assert all_of(server, "credit_risk_requests_total", 'route="/classify",status="429"') == len(limited)
+        log = server.log.read_text()
+        assert "Requests without a valid API key from 127.0.0.1: 1" in log
+        assert "a-guess" not in log

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from credit_risk.contract.errors import SettingError
-from credit_risk.serving.settings import Batching, Settings, load_batching, load_keys, load_settings
+from credit_risk.serving.settings import Batching, Key, Settings, load_batching, load_keys, load_settings
 from tests.conftest import PROJECT
 
 
@@ -65,7 +65,20 @@ def test_keys_come_from_the_environment_and_from_a_file(monkeypatch: pytest.Monk
     (tmp_path / "keys.json").write_text(json.dumps({"shop": "b" * 64}))
     monkeypatch.setenv("CREDIT_RISK_API_KEYS", json.dumps({"bank": "a" * 64}))
     monkeypatch.setenv("CREDIT_RISK_API_KEYS_FILE", str(tmp_path / "keys.json"))
-    assert load_keys(load_settings()) == {"bank": "a" * 64, "shop": "b" * 64}
+    assert load_keys(load_settings()) == {"bank": Key(sha256="a" * 64), "shop": Key(sha256="b" * 64)}
+
+
+def test_a_key_may_have_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = {"sha256": "a" * 64, "requests_per_second": 50, "batches": 2}
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS", json.dumps({"bank": key}))
+    assert load_keys(load_settings()) == {"bank": Key(sha256="a" * 64, requests_per_second=50, batches=2)}
+
+
+@pytest.mark.parametrize("limit", [{"requests_per_second": 0}, {"batches": 61}, {"batches": "2"}, {"requests": 5}])
+def test_a_limit_that_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPatch, limit: dict[str, object]) -> None:
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS", json.dumps({"bank": {"sha256": "a" * 64, **limit}}))
+    with pytest.raises(SettingError, match="CREDIT_RISK_API_KEYS: must be a JSON object"):
+        load_settings()
 
 
 @pytest.mark.parametrize("secret", ["hunter2", '{"bank": "hunter2"}', '["hunter2"]', '{"a b": "%s"}' % ("a" * 64)])

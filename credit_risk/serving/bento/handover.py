@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from ctypes import c_uint64
 from typing import Self
 
+from credit_risk.serving.limits import SIZE, Limits, nameless_file
 from credit_risk.serving.rulebook import Rulebook
 
 VARIABLE = "_CREDIT_RISK_HANDOVER"  # names the file's descriptor and the process whose children inherit it
 MAPPED = mmap.PAGESIZE
+COUNTS = MAPPED  # where those of limits begin
+CONTENT = COUNTS + SIZE
 LENGTH = 8  # bytes of the length before each rulebook
 
 
@@ -26,15 +28,14 @@ class Handover:
     def __init__(self, descriptor: int, parent: int) -> None:
         self.parent = parent
         self._descriptor = descriptor
+        self.limits = Limits(descriptor, COUNTS)
         self._place = c_uint64.from_buffer(mmap.mmap(descriptor, MAPPED))
 
     @classmethod
     def create(cls, rulebook: Rulebook) -> Self:
         """Make the file in the parent process, for the children that it will have."""
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
+        descriptor = nameless_file(CONTENT)
         os.set_inheritable(descriptor, True)
-        os.truncate(descriptor, MAPPED)
         os.environ[VARIABLE] = f"{descriptor}:{os.getpid()}"
         handover = cls(descriptor, os.getpid())
         handover.publish(rulebook)

@@ -135,7 +135,7 @@ class CreditRiskService(bentoml.Service[T]):
         app: ASGIApp = Confined(KnownPaths(Admission(OneErrorBody(bentoml_app)), self.paths))
         if self.startup.settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)
-        app = Access(app, self.current.keys, open_metrics=self.startup.settings.open_metrics)
+        app = Access(app, self.current.keys, self.handover.limits, open_metrics=self.startup.settings.open_metrics)
         if self.startup.settings.cors_origins:
             app = CrossOrigin(app, self.startup.settings.cors_origins)
         self.drain = Drain(app)

@@ -1,4 +1,4 @@
-"""Who may ask, and how much at once: API keys as bearer tokens, and a limit on the body.
+"""Who may ask, and how much: API keys as bearer tokens, their limits, and a limit on the body.
 
 A key is known only by the sha256 of its token, so that neither a setting nor a memory dump gives a token away. Several
 keys are valid at once, so that one can be replaced while its successor is already in use.
@@ -7,13 +7,18 @@ keys are valid at once, so that one can be replaced while its successor is alrea
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from credit_risk.contract.errors import RequestError, TooLargeError, UnauthorizedError
 from credit_risk.serving.http.answering import answer_error
+from credit_risk.serving.http.failed_keys import FailedKeys
+from credit_risk.serving.limits import Limits, Quota
+from credit_risk.serving.settings import Keys
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # load balancers have no key
 BODY_LIMITS = {"/classify": 64 * 1024, "/classify_batch": 10 * 1024 * 1024}  # bytes
@@ -23,10 +28,12 @@ OTHER_LIMIT = 64 * 1024
 class Access:
     """An ASGI application in front of another. It puts the name of the caller's key into `scope["caller"]`."""
 
-    def __init__(self, app: ASGIApp, keys: Callable[[], Mapping[str, str]], *, open_metrics: bool) -> None:
-        """`keys` gives the sha256 of each token in hexadecimal, by the key's name. Without keys, everybody may ask."""
+    def __init__(self, app: ASGIApp, keys: Callable[[], Keys], limits: Limits, *, open_metrics: bool) -> None:
+        """`keys` gives the keys in force, by name. Without keys, everybody may ask."""
         self._app = app
         self._keys = keys
+        self._limits = limits
+        self._failed_keys = FailedKeys()
         self._open = OPEN | {"/metrics"} if open_metrics else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,24 +46,48 @@ class Access:
                 length = int(value)
             elif name == b"authorization":
                 authorization = value
-        limit = BODY_LIMITS.get(scope["path"], OTHER_LIMIT)
+        path, limit = scope["path"], BODY_LIMITS.get(scope["path"], OTHER_LIMIT)
+        keys = self._keys()
+        batch: AbstractContextManager[None] = nullcontext()
         try:
-            keys = self._keys()
-            if keys and scope["path"] not in self._open:
-                scope["caller"] = _caller(keys, authorization)
+            if keys and path not in self._open:
+                name = scope["caller"] = await self._name_of(keys, authorization, scope)
+                key = keys[name]
+                if key.requests_per_second is not None:
+                    quota = self._limits.take(name, key.requests_per_second, time.monotonic())
+                    send = _telling(quota, send)
+                if key.batches is not None and path == "/classify_batch":
+                    batch = self._limits.batch(name, key.batches)
             if length is not None and length > limit:
                 raise TooLargeError(limit)
+            with batch:
+                await self._app(scope, receive, send)
         except RequestError as error:
             await answer_error(error, send)
-            return
-        await self._app(scope, receive, send)
+
+    async def _name_of(self, keys: Keys, authorization: bytes | None, scope: Scope) -> str:
+        """Find the key that the token belongs to. Raises UnauthorizedError, after a moment, if there is none."""
+        scheme, _, token = (authorization or b"").partition(b" ")
+        digest = sha256(token.strip()).hexdigest()
+        # Every key is compared, in the same time wherever they differ.
+        found = [name for name, key in keys.items() if hmac.compare_digest(digest, key.sha256)]
+        if scheme.lower() != b"bearer" or not found:
+            client = scope.get("client")
+            await self._failed_keys.note(client[0] if client else "an unknown address")
+            raise UnauthorizedError
+        return found[0]
 
 
-def _caller(keys: Mapping[str, str], authorization: bytes | None) -> str:
-    """Find the key that this token belongs to. Every key is compared, in the same time wherever they differ."""
-    scheme, _, token = (authorization or b"").partition(b" ")
-    digest = sha256(token.strip()).hexdigest()
-    found = [name for name, known in keys.items() if hmac.compare_digest(digest, known)]
-    if scheme.lower() != b"bearer" or not found:
-        raise UnauthorizedError
-    return found[0]
+def _telling(quota: Quota, send: Send) -> Send:
+    """Make a `send` that tells the caller what is left (draft-ietf-httpapi-ratelimit-headers-10)."""
+    told = [
+        (b"ratelimit-policy", b'"requests";q=%d;w=1' % quota.limit),
+        (b"ratelimit", b'"requests";r=%d;t=1' % quota.left),
+    ]
+
+    async def telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *told]
+        await send(message)
+
+    return telling
