@@ -42,6 +42,7 @@ class StoredModel:
     metadata: dict[str, Any]
     batchable: bool  # whether rows of several requests may be scored together
     report: Path  # folder of model-card.html and model-card.json
+    digest: str  # of all its files
 
     @property
     def sha256(self) -> str:
@@ -159,4 +160,4 @@ def check_model(found: bentoml.Model) -> StoredModel:
         raise ModelError(f"model {found.tag} was not saved by this version's train.py; train one with `make train`")
     if signatures["predict"].batch_dim != (0, 0):
         raise ModelError(f"model {found.tag} was saved with another batch_dim than 0; train one with `make train`")
-    return StoredModel(str(found.tag), metadata, signatures["predict"].batchable, folder / REPORT)
+    return StoredModel(str(found.tag), metadata, signatures["predict"].batchable, folder / REPORT, manifest.digest)

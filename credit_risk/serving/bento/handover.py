@@ -7,15 +7,21 @@ rulebook in force begins. To change that number changes the rulebook in all work
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 from ctypes import c_uint64
 from typing import Self
 
+from credit_risk.contract.errors import ModelError, StartupError
+from credit_risk.model.store import StoredModel
 from credit_risk.serving.limits import SIZE, Limits, nameless_file
-from credit_risk.serving.rulebook import Rulebook
+from credit_risk.serving.rulebook import Rulebook, load_rulebook
+from credit_risk.serving.settings import load_settings
 
-VARIABLE = "_CREDIT_RISK_HANDOVER"  # names the file's descriptor and the process whose children inherit it
+logger = logging.getLogger("bentoml.credit_risk")
+
+VARIABLE = "_CREDIT_RISK_HANDOVER"  # the file's descriptor, the process whose children inherit it, the model's digest
 MAPPED = mmap.PAGESIZE
 COUNTS = MAPPED  # where those of limits begin
 CONTENT = COUNTS + SIZE
@@ -25,29 +31,34 @@ LENGTH = 8  # bytes of the length before each rulebook
 class Handover:
     """The file. The parent alone writes to it."""
 
-    def __init__(self, descriptor: int, parent: int) -> None:
+    def __init__(self, descriptor: int, parent: int, digest: str) -> None:
+        """`digest` is that of the model."""
         self.parent = parent
+        self._digest = digest
         self._descriptor = descriptor
         self.limits = Limits(descriptor, COUNTS)
         self._place = c_uint64.from_buffer(mmap.mmap(descriptor, MAPPED))
 
     @classmethod
-    def create(cls, rulebook: Rulebook) -> Self:
+    def create(cls, rulebook: Rulebook, model: StoredModel) -> Self:
         """Make the file in the parent process, for the children that it will have."""
         descriptor = nameless_file(CONTENT)
         os.set_inheritable(descriptor, True)
-        os.environ[VARIABLE] = f"{descriptor}:{os.getpid()}"
-        handover = cls(descriptor, os.getpid())
+        os.environ[VARIABLE] = f"{descriptor}:{os.getpid()}:{model.digest}"
+        handover = cls(descriptor, os.getpid(), model.digest)
         handover.publish(rulebook)
         return handover
 
     @classmethod
     def inherited(cls) -> Self | None:
         """Find the file in a child process. Answers None in any other."""
-        descriptor, _, parent = os.environ.get(VARIABLE, "").partition(":")
-        if not parent or int(parent) != os.getppid():
-            return None
-        return cls(int(descriptor), int(parent))
+        descriptor, parent, digest = (os.environ.get(VARIABLE) or "0:0:").split(":")
+        return cls(int(descriptor), int(parent), digest) if int(parent) == os.getppid() else None
+
+    def check_model(self, model: StoredModel) -> None:
+        """Raise ModelError if this is another model than the parent has checked, even under the same tag."""
+        if model.digest != self._digest:
+            raise ModelError(f"model {model.tag} was replaced after the service was started; restart the service")
 
     @property
     def place(self) -> int:
@@ -60,6 +71,21 @@ class Handover:
         place = os.fstat(self._descriptor).st_size
         os.pwrite(self._descriptor, len(content).to_bytes(LENGTH) + content, place)
         self._place.value = place
+
+    def reload(self) -> None:
+        """Read the files of the rulebook anew, and put it in force in all workers at once, or else in none.
+
+        One line of the log tells what has changed, or why nothing did.
+        """
+        try:
+            new = load_rulebook(load_settings())
+        except StartupError as error:
+            logger.error("Nothing was reloaded, and what was in force stays: %s", error)
+            return
+        changes = self.read(self.place).changes_to(new)
+        if changes:
+            self.publish(new)
+        logger.info("Reloaded: %s", "; ".join(changes) or "nothing has changed")
 
     def read(self, place: int) -> Rulebook:
         """Read the rulebook that begins there."""

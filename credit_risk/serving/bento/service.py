@@ -50,7 +50,7 @@ from credit_risk.serving.http.openapi import OpenAPI, describe
 from credit_risk.serving.http.pages import page_routes
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
-from credit_risk.serving.rulebook import Rulebook, load_rulebook
+from credit_risk.serving.rulebook import Rulebook
 from credit_risk.serving.settings import PROJECT, load_settings, variable_of
 from credit_risk.serving.startup import Startup, start_up
 
@@ -84,7 +84,9 @@ class CreditRiskService(bentoml.Service[T]):
             configuration = BentoMLContainer.config.services[self.name]
             handover = Handover.inherited()
             self.startup = start_up(configuration.get(), handover.read(handover.place) if handover else None)
-            self.handover = handover or Handover.create(self.startup.rulebook)
+            if handover:
+                handover.check_model(self.startup.model)
+            self.handover = handover or Handover.create(self.startup.rulebook, self.startup.model)
             self.current = Current(self.handover, self.startup.terms)
         # Workers inherit the full tag, so that one that starts later serves the same model, whatever `latest` is then.
         os.environ[MODEL_VARIABLE] = self.startup.model.tag
@@ -98,23 +100,11 @@ class CreditRiskService(bentoml.Service[T]):
             check_port(http.host.get(), http.port.get())
             check_place(self.startup.settings.decision_log)
         reserve_port()
-        take_over_sighup(self.reload)
+        take_over_sighup(self.handover.reload)
         garbage.settle()
         if in_container():
             end_with_a_worker()
         _announce(self.startup)
-
-    def reload(self) -> None:
-        """Read keys, policy and catalogue anew, and put them in force in all workers at once, or else none of them."""
-        try:
-            new = load_rulebook(load_settings())
-        except StartupError as error:
-            logger.error("Nothing was reloaded, and what was in force stays: %s", error)
-            return
-        changes = self.handover.read(self.handover.place).changes_to(new)
-        if changes:
-            self.handover.publish(new)
-        logger.info("Reloaded: %s", "; ".join(changes) or "nothing has changed")
 
     def on_load_bento(self, bento: bentoml.Bento) -> None:
         """Serve the model that the bento was built with. Outside a container BentoML would take today's `latest`."""
