@@ -157,8 +157,9 @@ def test_what_is_done_beside_the_service_runs(reader: Reader) -> None:
     assert "approved" in reader.run(check).lower()
     [score] = starting("python -m data.generate")
     assert "10,000 applications decided" in reader.run(score)
-    [new_key] = starting("python -m credit_risk new-key")
+    new_key, limited = starting("python -m credit_risk new-key")
     assert 'CREDIT_RISK_API_KEYS=\'{"branch": ' in reader.run(new_key)
+    assert '"requests_per_second": 50, "batches": 1}' in reader.run(limited)
 
 
 def test_synthetic_applications_are_drawn_as_the_readme_of_the_data_says(reader: Reader) -> None:
