@@ -175,6 +175,7 @@ class UnavailableError(RequestError):
 
 
 QUEUE_FULL = "The service is overloaded: its queue is full"
+TOO_BUSY = "The service is overloaded: it has as many requests as it can answer in time"
 WAITED_TOO_LONG = "The service is overloaded: the request waited too long"
 NOT_RECORDED = "The decision can't be recorded, so it was not made"
 

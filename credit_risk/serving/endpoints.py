@@ -90,7 +90,7 @@ class Endpoints:
 
     async def _answer(self, decide: Callable[[Request, Origin], Awaitable[bytes]], request: Request) -> Answer:
         status = HTTPStatus.OK
-        origin = Origin(_request_id(request), request.caller)
+        origin = Origin(request_id_of(request.request_id), request.caller)
         headers = [(b"content-type", b"application/json"), (b"x-request-id", origin.request_id.encode())]
         try:
             body = await decide(request, origin)
@@ -127,9 +127,8 @@ def failed(error: Exception, request_id: str | None = None) -> FailedError:
     return FailedError()
 
 
-def _request_id(request: Request) -> str:
+def request_id_of(given: bytes | None) -> str:
     """Take the caller's id of the request if it is fit for a log, or else make a new one."""
-    given = request.request_id
     if given is not None and 0 < len(given) <= 128 and given.isascii() and given.decode().isprintable():
         return given.decode()
     return str(uuid7())

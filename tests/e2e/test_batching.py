@@ -113,7 +113,7 @@ def test_the_size_settings_take_effect(
 @pytest.mark.parametrize(
     ("batching", "reason"),
     [
-        ({"max_queue_size": 1}, "queue is full"),
+        ({"max_queue_size": 1}, "as many requests as it can answer in time"),
         ({"enabled": False, "max_latency_ms": 1}, "waited too long"),  # one by one, so that they wait
     ],
     ids=["max_queue_size", "max_latency_ms"],

@@ -52,7 +52,10 @@ class Handover:
     @classmethod
     def inherited(cls) -> Self | None:
         """Find the file in a child process. Answers None in any other."""
-        descriptor, parent, digest = (os.environ.get(VARIABLE) or "0:0:").split(":")
+        value = os.environ.get(VARIABLE)
+        if not value:
+            return None
+        descriptor, parent, digest = value.split(":")
         return cls(int(descriptor), int(parent), digest) if int(parent) == os.getppid() else None
 
     def check_model(self, model: StoredModel) -> None:

@@ -35,11 +35,20 @@ class Parsing(HttpToolsProtocol):
         self.in_head = False
         self._head_bytes = 0
         self._is_muted = False  # the parser, while it is told how a body is framed
+        self._shed_for: str | None = None  # why the request that is parsed is refused, without an exchange
         self._unparsed = memoryview(b"")
 
     @abstractmethod
     def refuse(self, error: RequestError) -> None:
         """Answer what is under way, then this error, and parse nothing more."""
+
+    @abstractmethod
+    def reason_to_shed(self) -> str | None:
+        """Say why the request whose head has ended is to be refused for overload, if it is."""
+
+    @abstractmethod
+    def shed(self, reason: str) -> None:
+        """Refuse it. Its body has ended."""
 
     @abstractmethod
     def give_up(self) -> None:
@@ -93,8 +102,10 @@ class Parsing(HttpToolsProtocol):
             self._check_head()
             if self.running is None:
                 self.guard.begun(self)
-        if self.in_head or (self.running is not None and self.cycle.more_body):
+        if self.in_head or self._shed_for or (self.running is not None and self.cycle.more_body):
             self.guard.holds(self, len(piece))
+        if self._shed_for:
+            self.guard.awaited(self)
         if self.pipeline:
             self.guard.holds(self, len(self.pipeline) * QUEUED_REQUEST)
 
@@ -137,17 +148,25 @@ class Parsing(HttpToolsProtocol):
             return
         self.in_head = False
         self._check_head()
-        if not self.is_over:
-            self.guard.asked(self)
+        if self.is_over:
+            return
+        self.guard.asked(self)
+        self._shed_for = self.reason_to_shed()
+        if not self._shed_for:
             self.scope["arrived"] = self.arrived  # type: ignore[typeddict-unknown-key]
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not self.is_over:
+        if not (self.is_over or self._shed_for):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.is_over or self.parser.should_upgrade():  # then another parser finds its end
+            return
+        if self._shed_for:
+            reason, self._shed_for = self._shed_for, None
+            self.guard.finished(self)
+            self.shed(reason)
             return
         super().on_message_complete()
         self.scope["arrived"] = self.arrived  # type: ignore[typeddict-unknown-key]

@@ -6,6 +6,7 @@ They hold for every route, because this stands in front of all of them.
 from __future__ import annotations
 
 from functools import partial
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -17,28 +18,31 @@ from credit_risk.contract.errors import RequestError, TimedOutError, Unavailable
 from credit_risk.serving.bento.connections import READ_SECONDS, Connections
 from credit_risk.serving.bento.exchange import Exchange
 from credit_risk.serving.bento.parsing import Parsing
+from credit_risk.serving.bento.shedding import Shedding
 from credit_risk.serving.bento.turns import Turns
 
 MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
 CROWDED = "The service is overloaded: it has too many connections"
 
 
-def speak_for(connections: Connections) -> None:
+def speak_for(connections: Connections, shedding: Shedding) -> None:
     """Make the uvicorn server that BentoML starts in this process use this protocol."""
-    uvicorn_config.HTTP_PROTOCOLS["auto"] = partial(GuardedProtocol, connections, Turns())  # type: ignore[assignment]
+    uvicorn_config.HTTP_PROTOCOLS["auto"] = partial(GuardedProtocol, connections, shedding, Turns())  # type: ignore[assignment]
     httptools_impl.RequestResponseCycle = Exchange  # type: ignore[misc] # uvicorn's protocol makes its cycles of it
 
 
 class GuardedProtocol(Parsing):
     """One connection, and its requests one after the other."""
 
-    def __init__(self, connections: Connections, turns: Turns, config: Any, **state: Any) -> None:
+    def __init__(self, connections: Connections, shedding: Shedding, turns: Turns, config: Any, **state: Any) -> None:
         super().__init__(connections, config, **state)
         connections.keep_alive = config.timeout_keep_alive
+        self._shedding = shedding
         self._turns = turns
         self._paused_since: float | None = None  # reading, because requests queue here
         self._refusal: RequestError | None = None  # to be sent after what is under way
         self._thrown_away = 0  # bytes
+        self._is_limited = False  # whether what is running counts for the limit of concurrency
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -51,7 +55,7 @@ class GuardedProtocol(Parsing):
         self.stop_parsing()
         self.pipeline.clear()
         if self.running is not None:
-            self.running.abandon()
+            self._abandon(self.running)
 
     def data_received(self, data: bytes) -> None:
         if self.is_over:
@@ -86,6 +90,19 @@ class GuardedProtocol(Parsing):
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         self.guard.answered(path, status, seconds)
+        self._is_under_way_no_more(seconds, is_refused=status == HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def reason_to_shed(self) -> str | None:
+        if self.url != b"/classify" or self.running is not None:  # which is answered first
+            return None
+        if self.expect_100_continue or self.parser.get_method() != b"POST" or not self.parser.should_keep_alive():
+            return None
+        return self._shedding.reason(self.headers, self.arrived)
+
+    def shed(self, reason: str) -> None:
+        self.transport.write(self._shedding.answer(reason, self.headers))
+        self.guard.answered("/classify", HTTPStatus.SERVICE_UNAVAILABLE, perf_counter() - self.arrived)
+        self.guard.answered_all(self)
 
     def give_up(self) -> None:
         if self.running is not None and self.running.more_body:
@@ -104,8 +121,7 @@ class GuardedProtocol(Parsing):
         if self.pipeline and self.pipeline[0][0].more_body:  # the newest one, whose body will not end
             self.pipeline.popleft()
         if self.running is not None and self.running.more_body:
-            self.running.abandon()
-            self.running = None
+            self._abandon(self.running)
         if self.running is None:
             self._say(error)
         else:
@@ -130,9 +146,22 @@ class GuardedProtocol(Parsing):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.running = cycle
+        self._is_limited = cycle.scope["path"] == "/classify"
+        if self._is_limited:
+            self._shedding.limit.begun()
         task = cycle.start(self, app)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    def _abandon(self, exchange: Exchange) -> None:
+        exchange.abandon()
+        self._is_under_way_no_more(0.0, is_refused=True)
+        self.running = None
+
+    def _is_under_way_no_more(self, seconds: float, *, is_refused: bool) -> None:
+        if self._is_limited:
+            self._is_limited = False
+            self._shedding.limit.ended(seconds, perf_counter(), is_refused=is_refused)
 
     def on_response_complete(self) -> None:
         """Go on with the next request. uvicorn would read on while requests queue, without end."""

@@ -64,3 +64,9 @@ def test_another_model_under_the_same_tag_is_refused(
     inherited.check_model(model)
     with pytest.raises(ModelError, match="was replaced after the service was started; restart the service"):
         inherited.check_model(dataclasses.replace(model, digest="b" * 64))
+
+
+def test_the_first_process_of_a_container_has_no_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(os, "getppid", lambda: 0)
+    assert Handover.inherited() is None
