@@ -25,13 +25,14 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import mark_process_dead
 
 from credit_risk.contract.decision import STATUSES, Status
-from credit_risk.contract.errors import DependencyError
+from credit_risk.contract.errors import QUEUE_FULL, TOO_BUSY, WAITED_TOO_LONG, DependencyError
 from credit_risk.deciding.decided import Decided
 
 FLUSH_SECONDS = 0.025
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 ROWS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 ROUTES = ("/classify", "/classify_batch")
+SHEDS = {QUEUE_FULL: "queue full", WAITED_TOO_LONG: "waited too long", TOO_BUSY: "too many under way"}
 OTHER = "other"  # the route of what never had a known path
 ANSWERS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 IN_USE_SINCE = "credit_risk_in_use_since_seconds"
@@ -82,7 +83,7 @@ class Metrics:
         sheds = Counter(
             "credit_risk_sheds", "Requests refused for overload, by reason.", ("reason",), registry=registry
         )
-        self.shed_full, self.shed_late = sheds.labels("queue full"), sheds.labels("waited too long")
+        self._sheds = {reason: sheds.labels(label) for reason, label in SHEDS.items()}
         decisions = Counter("credit_risk_decisions", "Decisions, by status.", ("status",), registry=registry)
         self._decisions = {status: decisions.labels(status) for status in STATUSES}
         stages = Counter(
@@ -91,6 +92,7 @@ class Metrics:
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
 
         self._stage_seconds = dict.fromkeys(STAGES, 0.0)
+        self._shed: list[str] = []
         self._statuses: list[Status] = []
         self._rows: list[int] = []
         self._queued = 0
@@ -136,6 +138,10 @@ class Metrics:
         """Count decisions by their status."""
         self._statuses += [decided.status for decided in decisions]
 
+    def shed(self, reason: str) -> None:
+        """Count a request that is refused for overload; `reason` is what its caller is told."""
+        self._shed.append(reason)
+
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count an answered request. To be called on the event loop."""
         self._answered.append((path, status, seconds))
@@ -149,6 +155,8 @@ class Metrics:
         for route in ROUTES:
             _observe(self._request_seconds[route], [seconds for to, _, seconds in self._answered if to == route])
         _observe(self._batch_rows, self._rows)
+        for reason, count in Tally(self._shed).items():
+            self._sheds[reason].inc(count)
         for decided, count in Tally(self._statuses).items():
             self._decisions[decided].inc(count)
         for stage, seconds in self._stage_seconds.items():
@@ -158,7 +166,7 @@ class Metrics:
             self._queued = 0
             self._flush_soon()
         self._stage_seconds = dict.fromkeys(STAGES, 0.0)
-        for added_up in (self._answered, self._statuses, self._rows):
+        for added_up in (self._answered, self._statuses, self._rows, self._shed):
             added_up.clear()
 
     def _flush_soon(self) -> None:

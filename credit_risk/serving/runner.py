@@ -51,7 +51,7 @@ class AdaptiveRunner:
     def refuse_late(self, now: float, arrived: float) -> None:
         """Raise UnavailableError if a request has waited for too long, before anything more is spent on it."""
         if now - arrived > self._max_wait:
-            self._metrics.shed_late.inc()
+            self._metrics.shed(WAITED_TOO_LONG)
             raise UnavailableError(WAITED_TOO_LONG)
 
     async def run(self, application: CreditApplication, origin: Origin, arrived: float | None = None) -> Decided:
@@ -60,7 +60,7 @@ class AdaptiveRunner:
         Raises UnavailableError if the service is overloaded, and whatever the decider found wrong.
         """
         if len(self._queue) >= self._max_queue:
-            self._metrics.shed_full.inc()
+            self._metrics.shed(QUEUE_FULL)
             raise UnavailableError(QUEUE_FULL)
         now = perf_counter()
         decided: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
@@ -104,7 +104,7 @@ class AdaptiveRunner:
             if waiting.decided.done():  # the caller has gone
                 continue
             if now - waiting.arrived > self._max_wait:
-                self._metrics.shed_late.inc()
+                self._metrics.shed(WAITED_TOO_LONG)
                 waiting.decided.set_exception(UnavailableError(WAITED_TOO_LONG))
                 continue
             waited_in_all += now - waiting.since

@@ -5,6 +5,7 @@ They hold for every route, because this stands in front of all of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
@@ -15,19 +16,29 @@ from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from credit_risk.contract.errors import RequestError, TimedOutError, UnavailableError
-from credit_risk.serving.bento.connections import READ_SECONDS, Connections
+from credit_risk.serving.bento.connections import READ_SECONDS, Connections, most_connections
 from credit_risk.serving.bento.exchange import Exchange
 from credit_risk.serving.bento.parsing import Parsing
 from credit_risk.serving.bento.shedding import Shedding
 from credit_risk.serving.bento.turns import Turns
+from credit_risk.serving.concurrency import ConcurrencyLimit
+from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.settings import Batching, Settings
 
 MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
 CROWDED = "The service is overloaded: it has too many connections"
 
 
-def speak_for(connections: Connections, shedding: Shedding) -> None:
+def speak_for(
+    settings: Settings, batching: Batching, metrics: Callable[[], Metrics], is_draining: Callable[[], bool]
+) -> None:
     """Make the uvicorn server that BentoML starts in this process use this protocol."""
-    uvicorn_config.HTTP_PROTOCOLS["auto"] = partial(GuardedProtocol, connections, shedding, Turns())  # type: ignore[assignment]
+    max_latency = batching.max_latency_ms / 1000
+    connections = Connections(most_connections(settings.max_connections), lambda *answer: metrics().answered(*answer))
+    limit = ConcurrencyLimit(batching.max_queue_size, max_latency)
+    shedding = Shedding(limit, max_latency, is_draining, lambda reason: metrics().shed(reason))
+    protocol = partial(GuardedProtocol, connections, shedding, Turns())
+    uvicorn_config.HTTP_PROTOCOLS["auto"] = protocol  # type: ignore[assignment]
     httptools_impl.RequestResponseCycle = Exchange  # type: ignore[misc] # uvicorn's protocol makes its cycles of it
 
 

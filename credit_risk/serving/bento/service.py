@@ -26,7 +26,6 @@ from credit_risk.serving.bento.configuration import (
     keep_metrics_apart,
     name_the_file,
 )
-from credit_risk.serving.bento.connections import Connections, most_connections
 from credit_risk.serving.bento.current import Current
 from credit_risk.serving.bento.handover import Handover
 from credit_risk.serving.bento.hangup import ignore_sighup, take_over_sighup
@@ -36,9 +35,7 @@ from credit_risk.serving.bento.listening import listen_apart, reserve_port
 from credit_risk.serving.bento.logs import log_to_stderr, refuse
 from credit_risk.serving.bento.process import check_port, end_with_a_worker, end_with_parent, in_container, is_worker
 from credit_risk.serving.bento.protocol import speak_for
-from credit_risk.serving.bento.shedding import Shedding
 from credit_risk.serving.bento.shutdown import take_over_sigterm
-from credit_risk.serving.concurrency import ConcurrencyLimit
 from credit_risk.serving.endpoints import Endpoints
 from credit_risk.serving.http.access import Access
 from credit_risk.serving.http.admission import Admission
@@ -122,13 +119,9 @@ class CreditRiskService(bentoml.Service[T]):
             listen_apart()
         bentoml_app.router.routes[:0] = page_routes(self.openapi_spec, self.startup.model.report)
         self.paths = paths_of(bentoml_app.router.routes)
-        batching = self.startup.batching
-        limit = ConcurrencyLimit(batching.max_queue_size, batching.max_latency_ms / 1000)
-        connections = Connections(
-            most_connections(self.startup.settings.max_connections),
-            lambda *answer: self.endpoints.metrics.answered(*answer),
+        speak_for(
+            self.startup.settings, self.startup.batching, lambda: self.endpoints.metrics, lambda: self.drain.draining
         )
-        speak_for(connections, Shedding(limit, batching.max_latency_ms / 1000, lambda: self.drain.draining))
         app: ASGIApp = Confined(KnownPaths(Admission(OneErrorBody(bentoml_app)), self.paths))
         if self.startup.settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)

@@ -11,17 +11,24 @@ from credit_risk.contract.errors import TOO_BUSY, WAITED_TOO_LONG, UnavailableEr
 from credit_risk.serving.concurrency import ConcurrencyLimit
 from credit_risk.serving.endpoints import request_id_of
 
+Shed = Callable[[str], None]
 Headers = list[tuple[bytes, bytes]]
 
 
 class Shedding:
     """Decides what is refused in a worker, and says so in the contract's words."""
 
-    def __init__(self, limit: ConcurrencyLimit, max_latency: float, is_draining: Callable[[], bool]) -> None:
-        """`max_latency` is in seconds. While `is_draining`, nothing is refused here: callers have to be told of it."""
+    def __init__(
+        self, limit: ConcurrencyLimit, max_latency: float, is_draining: Callable[[], bool], shed: Shed
+    ) -> None:
+        """`max_latency` is in seconds; `shed` is told each reason.
+
+        While `is_draining`, nothing is refused here, because callers have to be told of it.
+        """
         self.limit = limit
         self._max_latency = max_latency
         self._is_draining = is_draining
+        self._shed = shed
         self._heads = {reason: _head_and_body(reason) for reason in (TOO_BUSY, WAITED_TOO_LONG)}
 
     def reason(self, headers: Headers, arrived: float) -> str | None:
@@ -33,7 +40,10 @@ class Shedding:
         else:
             return None
         is_a_browsers = any(name == b"origin" for name, _ in headers)  # which needs CORS headers
-        return None if is_a_browsers or self._is_draining() else reason
+        if is_a_browsers or self._is_draining():
+            return None
+        self._shed(reason)
+        return reason
 
     def answer(self, reason: str, headers: Headers) -> bytes:
         """Make the answer, with the request's id."""
