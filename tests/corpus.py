@@ -97,6 +97,7 @@ def _type_faults() -> dict[str, Bad]:
 _WHOLE = "must be a whole number from"
 _NUMBER = "must be a number from"
 _JSON = "not valid JSON"
+_MUCH = "fields of an application, and nothing else"
 _OBJECT = "as a JSON object"
 
 BAD: dict[str, Bad] = _type_faults() | {
@@ -137,8 +138,10 @@ BAD: dict[str, Bad] = _type_faults() | {
     "number": Bad(b"31417", None, _OBJECT, "31417"),
     "null": Bad(b"null", None, _OBJECT),
     "true": Bad(b"true", None, _OBJECT),
-    "deep nesting": Bad(b"[" * 60_000, None, _JSON),
-    "deep objects": Bad(b'{"a":' * 10_000, None, _JSON),
+    "deep nesting": Bad(b"[" * 60_000, None, _MUCH),
+    "deep objects": Bad(b'{"a":' * 10_000, None, _MUCH),
+    "many unknown keys": Bad(body_of(**{f"key{number}": 1 for number in range(3_000)}), None, _MUCH),
+    "a long list for a number": Bad(body_of(income=[31417] * 3_000), None, _MUCH, "31417"),
     "UTF-16": Bad(json.dumps(SAMPLE).encode("utf-16"), None, "UTF-8"),
     "Latin-1": Bad(_BODY.replace(b"owner", b"owner\xe9"), None, "UTF-8"),
     "byte order mark": Bad(b"\xef\xbb\xbf" + _BODY, None, "UTF-8"),

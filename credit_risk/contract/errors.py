@@ -18,7 +18,8 @@ CreditRiskError
     ├── LimitedError          429, with Retry-After
     ├── HeadTooLargeError     431
     ├── FailedError           500
-    └── UnavailableError      503, with Retry-After
+    ├── UnavailableError      503, with Retry-After
+    └── TooSlowError          504
 """
 
 from __future__ import annotations
@@ -175,6 +176,18 @@ class UnavailableError(RequestError):
 
 
 QUEUE_FULL = "The service is overloaded: its queue is full"
+
+
+class TooSlowError(RequestError):
+    """The service did not answer in time."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The service did not answer within {seconds:g} seconds")
+
+
+UNFINISHED = "The service is overloaded: callers have sent too much that it can't work on yet"
 TOO_BUSY = "The service is overloaded: it has as many requests as it can answer in time"
 WAITED_TOO_LONG = "The service is overloaded: the request waited too long"
 NOT_RECORDED = "The decision can't be recorded, so it was not made"

@@ -144,6 +144,40 @@ def test_an_answer_to_what_is_too_large_reaches_who_sends_on(server: Server, pat
     assert b"connection: close" in answers
 
 
+def test_requests_that_offer_upgrades_may_be_pipelined(server: Server) -> None:
+    """In one segment, behind the last byte of a body, of which large pieces are parsed at once."""
+    upgrade = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with connect(server) as connection:
+        connection.sendall(REQUEST[:-1])
+        time.sleep(0.1)
+        connection.sendall(REQUEST[-1:] + upgrade * 2000 + LAST)
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert statuses(answers) == [200] * 2002
+
+
+def test_an_upgrade_with_a_body_that_is_framed_in_an_unknown_way_is_refused(server: Server) -> None:
+    head = b"POST /classify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: foo\r\n"
+    assert statuses(talk(server, head + H2C + b"\r\n" + BODY)) == [400]
+
+
+def test_a_length_may_have_zeros_in_front(server: Server) -> None:
+    head = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: %b%d\r\n\r\n" % (b"0" * 5000, len(BODY))
+    assert statuses(talk(server, head + BODY, LAST)) == [200, 200]
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX: ", b"1;"], ids=["trailer", "extension of a chunk"])
+def test_what_frames_a_body_has_an_end(server: Server, endless: bytes) -> None:
+    with connect(server) as connection:
+        connection.sendall(CHUNKED + b"\r\n" + endless)
+        sent = 0
+        try:
+            while sent < 2**28:
+                sent += connection.send(b"x" * 65536)
+        except OSError:
+            pass
+    assert sent < 2**26
+
+
 def test_a_slash_at_the_end_is_another_path(server: Server) -> None:
     answers = talk(server, REQUEST.replace(b"/classify", b"/classify/") + LAST)
     assert statuses(answers) == [404, 200]

@@ -16,6 +16,8 @@ from typing import Protocol
 
 import psutil
 
+from credit_risk.contract.errors import UNFINISHED, RequestError, TimedOutError, UnavailableError
+
 READ_SECONDS = 10.0  # for a head, from its first byte or from connecting; for a body, from where it is first read
 SEND_SECONDS = 30.0  # for a caller to take an answer
 LINGER_SECONDS = 2.0  # for a caller to read the last answer before the connection is closed
@@ -33,8 +35,8 @@ class Connection(Protocol):
     def close(self) -> None:
         """Close at once, without another word."""
 
-    def give_up(self) -> None:
-        """Tell the caller that what it began to send did not end in time, and close."""
+    def give_up(self, error: RequestError) -> None:
+        """Refuse what the caller began to send, and close."""
 
 
 class Connections:
@@ -92,7 +94,7 @@ class Connections:
         self._held[connection] = self._held.get(connection, 0) + size
         self._held_by_all += size
         while self._held_by_all > MOST_HELD:
-            self._give_up(next(iter(self._held)))
+            self._give_up(next(iter(self._held)), UnavailableError(UNFINISHED))
 
     def finished(self, connection: Connection) -> None:
         """Note that what was held has been worked on, or can be."""
@@ -132,7 +134,7 @@ class Connections:
         """Give up or close whatever has waited for too long."""
         for waiting in (self._incoming, self._reading):
             for connection in _since_before(now - READ_SECONDS, waiting):
-                self._give_up(connection)
+                self._give_up(connection, TimedOutError(READ_SECONDS))
         for waiting, seconds in ((self._lingering, LINGER_SECONDS), (self._idle, self.keep_alive)):
             for connection in _since_before(now - seconds, waiting):
                 if connection not in self._sending:
@@ -144,9 +146,9 @@ class Connections:
         self.lost(connection)
         connection.close()
 
-    def _give_up(self, connection: Connection) -> None:
+    def _give_up(self, connection: Connection, error: RequestError) -> None:
         self._forget(connection)
-        connection.give_up()
+        connection.give_up(error)
 
     def _forget(self, connection: Connection) -> None:
         for waiting in (self._lingering, self._incoming, self._idle, self._reading):

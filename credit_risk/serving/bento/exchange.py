@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from credit_risk.contract.errors import FailedError, TimedOutError
-from credit_risk.serving.bento.connections import READ_SECONDS
+from credit_risk.contract.errors import FailedError, RequestError
 from credit_risk.serving.endpoints import failed
 
 CLOSE = (b"connection", b"close")
@@ -40,7 +39,7 @@ class Exchange(RequestResponseCycle):
     def start(self, connection: Conversation, app: Any) -> asyncio.Task[None]:
         """Run the application."""
         self._connection = connection
-        self._has_timed_out = False
+        self._error: RequestError | None = None
         self._head = b""  # until the first part of the body is written with it
         self._task = asyncio.get_running_loop().create_task(self.run_asgi(app))
         return self._task
@@ -50,9 +49,9 @@ class Exchange(RequestResponseCycle):
         self.disconnected = True
         self._task.cancel()
 
-    def time_out(self) -> None:
-        """Tell the application that the body did not end in time."""
-        self._has_timed_out = True
+    def give_up(self, error: RequestError) -> None:
+        """Tell the application that the rest of the body will not be read."""
+        self._error = error
         self.message_event.set()
 
     async def run_asgi(self, app: Any) -> None:
@@ -69,7 +68,7 @@ class Exchange(RequestResponseCycle):
             self.on_response = lambda: None  # as uvicorn does: it refers back to the connection
 
     async def receive(self) -> Any:
-        """Receive the next part of the body. Raises TimedOutError if its end does not come in time."""
+        """Receive the next part of the body. Raises RequestError if the rest is given up."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
@@ -78,8 +77,8 @@ class Exchange(RequestResponseCycle):
                 self._connection.wants_body()
             await self.message_event.wait()
             self.message_event.clear()
-        if self._has_timed_out:
-            raise TimedOutError(READ_SECONDS)
+        if self._error is not None:
+            raise self._error
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
         message = {"type": "http.request", "body": bytes(self.body), "more_body": self.more_body}

@@ -56,7 +56,8 @@ class Handover:
         if not value:
             return None
         descriptor, parent, digest = value.split(":")
-        return cls(int(descriptor), int(parent), digest) if int(parent) == os.getppid() else None
+        is_child = int(parent) == os.getppid() and _is_nameless(int(descriptor))  # else it is no worker
+        return cls(int(descriptor), int(parent), digest) if is_child else None
 
     def check_model(self, model: StoredModel) -> None:
         """Raise ModelError if this is another model than the parent has checked, even under the same tag."""
@@ -94,3 +95,10 @@ class Handover:
         """Read the rulebook that begins there."""
         length = int.from_bytes(os.pread(self._descriptor, LENGTH, place))
         return Rulebook.model_validate_json(os.pread(self._descriptor, length, place + LENGTH))
+
+
+def _is_nameless(descriptor: int) -> bool:
+    try:
+        return os.fstat(descriptor).st_nlink == 0
+    except OSError:
+        return False

@@ -10,6 +10,7 @@ import uvicorn
 from _bentoml_sdk.io_models import IOMixin, IORootModel
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.log import SERVER_LOGGING_CONFIG
+from bentoml._internal.server.http import traffic
 from circus.sighandler import SysHandler
 from circus.sockets import CircusSocket
 from uvicorn import config as uvicorn_config
@@ -27,6 +28,7 @@ INTERNALS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
         bentoml.Service,
         ("inject_config", "on_load_bento", "to_asgi", "openapi_spec", "models", "image", "labels"),
     ),
+    ("bentoml", traffic, ("TimeoutMiddleware",)),
     ("bentoml", IOMixin, ("from_http_request",)),
     ("bentoml", IORootModel, ("from_http_request",)),
     ("kantoku", CircusSocket, ("bind_and_listen",)),

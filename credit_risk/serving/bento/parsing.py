@@ -17,8 +17,7 @@ MOST_HEADERS = 100
 PIECE = 2 * 1024  # bytes that are parsed before the bounds are looked at
 PIECE_OF_BODY = 64 * 1024
 QUEUED_REQUEST = 4 * 1024  # bytes of memory, roughly, for each request that waits for those before it
-# By this a parser is told how the rest of a body is framed.
-HEAD_OF_THE_REST = b"POST / HTTP/1.1\r\n%b: %b\r\n\r\n"
+MOST_FRAMING = 2 * PIECE_OF_BODY
 
 
 class Parsing(HttpToolsProtocol):
@@ -34,6 +33,8 @@ class Parsing(HttpToolsProtocol):
         self.arrived = 0.0  # perf_counter; what is parsed may have waited since then
         self.in_head = False
         self._head_bytes = 0
+        self._body_bytes = 0  # of all bodies
+        self._framing_bytes = 0  # since the last byte of a body
         self._is_muted = False  # the parser, while it is told how a body is framed
         self._shed_for: str | None = None  # why the request that is parsed is refused, without an exchange
         self._unparsed = memoryview(b"")
@@ -51,8 +52,8 @@ class Parsing(HttpToolsProtocol):
         """Refuse it. Its body has ended."""
 
     @abstractmethod
-    def give_up(self) -> None:
-        """Tell the caller that what it began to send did not end in time, and close."""
+    def give_up(self, error: RequestError) -> None:
+        """Refuse what the caller began to send, and close."""
 
     @abstractmethod
     def close(self) -> None:
@@ -86,15 +87,11 @@ class Parsing(HttpToolsProtocol):
         self._unparsed = memoryview(b"")
 
     def _parse(self, piece: bytes | memoryview) -> None:
-        was_in_head = self.in_head
+        was_in_head, body_bytes = self.in_head, self._body_bytes
         try:
-            self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(piece[upgrade.args[0] :])
-            return
+            self._feed(piece)
         except httptools.HttpParserError:
             self.refuse(InvalidRequestError("Send a well-formed HTTP/1.1 request"))
-            return
         if self.is_over:
             return
         if self.in_head:
@@ -102,6 +99,8 @@ class Parsing(HttpToolsProtocol):
             self._check_head()
             if self.running is None:
                 self.guard.begun(self)
+        elif self._body_bytes == body_bytes:
+            self._check_framing(len(piece))
         if self.in_head or self._shed_for or (self.running is not None and self.cycle.more_body):
             self.guard.holds(self, len(piece))
         if self._shed_for:
@@ -113,27 +112,42 @@ class Parsing(HttpToolsProtocol):
         if self._head_bytes > MOST_HEAD or len(self.headers) > MOST_HEADERS:
             self.refuse(HeadTooLargeError(MOST_HEAD, MOST_HEADERS))
 
-    def _go_on_without_upgrade(self, rest: bytes | memoryview) -> None:
-        """Parse what follows a request that offers an upgrade, as Java's HttpClient does.
+    def _check_framing(self, size: int) -> None:
+        """Bound what comes in the middle of a body and is no part of it: trailers, and extensions of chunks."""
+        self._framing_bytes += size
+        if self._framing_bytes > MOST_FRAMING and self.cycle is not None and self.cycle.more_body:
+            self.refuse(HeadTooLargeError(MOST_HEAD, MOST_HEADERS))
 
-        A server may ignore the offer (RFC 9110, 7.8). The parser can't: it takes the rest for another protocol.
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Feed the parser. Requests may offer an upgrade, as those of Java's HttpClient do.
+
+        A server may ignore the offer (RFC 9110, 7.8). The parser can't: it takes what follows for another protocol.
         """
+        while data and not self.is_over:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            self._ignore_upgrade()
+
+    def _ignore_upgrade(self) -> None:
+        """Go on with another parser, and tell it how the body is framed, if there is one."""
         framing = [header for header in self.headers if header[0] in (b"content-length", b"transfer-encoding")]
         self.parser = httptools.HttpRequestParser(self)
         if framing:
             self._is_muted = True
-            self.parser.feed_data(HEAD_OF_THE_REST % framing[-1])
+            lines = b"".join(b"%b: %b\r\n" % header for header in framing)
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % lines)
             self._is_muted = False
         else:
             self.on_message_complete()
-        if rest:
-            self._parse(rest)
 
     def on_message_begin(self) -> None:
         if not self._is_muted:
             super().on_message_begin()
             self.in_head = True
-            self._head_bytes = 0
+            self._head_bytes = self._framing_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         if not self._is_muted:
@@ -157,6 +171,8 @@ class Parsing(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        self._framing_bytes = 0
         if not (self.is_over or self._shed_for):
             super().on_body(body)
 

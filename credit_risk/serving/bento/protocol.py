@@ -15,8 +15,8 @@ from uvicorn import config as uvicorn_config
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from credit_risk.contract.errors import RequestError, TimedOutError, UnavailableError
-from credit_risk.serving.bento.connections import READ_SECONDS, Connections, most_connections
+from credit_risk.contract.errors import RequestError, UnavailableError
+from credit_risk.serving.bento.connections import Connections, most_connections
 from credit_risk.serving.bento.exchange import Exchange
 from credit_risk.serving.bento.parsing import Parsing
 from credit_risk.serving.bento.shedding import Shedding
@@ -115,11 +115,11 @@ class GuardedProtocol(Parsing):
         self.guard.answered("/classify", HTTPStatus.SERVICE_UNAVAILABLE, perf_counter() - self.arrived)
         self.guard.answered_all(self)
 
-    def give_up(self) -> None:
+    def give_up(self, error: RequestError) -> None:
         if self.running is not None and self.running.more_body:
-            self.running.time_out()
+            self.running.give_up(error)
         elif self.in_head or self.running is not None:
-            self.refuse(TimedOutError(READ_SECONDS))
+            self.refuse(error)
         else:
             self.guard.lost(self)
             self.transport.close()

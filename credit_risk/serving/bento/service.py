@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.server.http import traffic
 from bentoml.exceptions import BentoMLException
 from starlette.types import ASGIApp
 
@@ -47,6 +48,7 @@ from credit_risk.serving.http.fast_path import FastPath
 from credit_risk.serving.http.known_paths import KnownPaths, paths_of
 from credit_risk.serving.http.openapi import OpenAPI, describe
 from credit_risk.serving.http.pages import page_routes
+from credit_risk.serving.http.timeout import Timeout
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
 from credit_risk.serving.rulebook import Rulebook
@@ -112,6 +114,7 @@ class CreditRiskService(bentoml.Service[T]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Make the application of a worker: drain, CORS, access, fast path, then BentoML's own with one error body."""
+        traffic.TimeoutMiddleware = Timeout  # type: ignore[misc,assignment]
         bentoml_app = super().to_asgi(is_main)
         if is_worker():
             end_with_parent(self.handover.parent)

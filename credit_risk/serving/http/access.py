@@ -43,7 +43,7 @@ class Access:
         authorization = length = None
         for name, value in scope["headers"]:
             if name == b"content-length":
-                length = int(value)
+                length = int(value.lstrip(b"0") or b"0")  # zeros in front may be more digits than Python reads
             elif name == b"authorization":
                 authorization = value
         path, limit = scope["path"], BODY_LIMITS.get(scope["path"], OTHER_LIMIT)

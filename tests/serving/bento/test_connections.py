@@ -7,6 +7,7 @@ from time import perf_counter
 
 import pytest
 
+from credit_risk.contract.errors import RequestError
 from credit_risk.serving.bento.connections import (
     LINGER_SECONDS,
     MOST_HELD,
@@ -27,8 +28,8 @@ class Caller:
     def close(self) -> None:
         self.became = "closed"
 
-    def give_up(self) -> None:
-        self.became = "given up"
+    def give_up(self, error: RequestError) -> None:
+        self.became = f"given up with {int(error.status)}"
 
 
 def on_a_loop(scenario: Callable[[Connections], None], limit: int = 3) -> None:
@@ -88,8 +89,8 @@ def test_whoever_has_a_request_under_way_gives_way_to_nobody() -> None:
 @pytest.mark.parametrize(
     ("wait", "seconds", "becomes"),
     [
-        (lambda _guard, _caller: None, READ_SECONDS, "given up"),
-        (lambda guard, caller: (guard.asked(caller), guard.awaited(caller)), READ_SECONDS, "given up"),
+        (lambda _guard, _caller: None, READ_SECONDS, "given up with 408"),
+        (lambda guard, caller: (guard.asked(caller), guard.awaited(caller)), READ_SECONDS, "given up with 408"),
         (lambda guard, caller: (guard.asked(caller), guard.answered_all(caller)), 5.0, "closed"),
         (lambda guard, caller: (guard.asked(caller), guard.lingers(caller)), LINGER_SECONDS, "closed"),
         (lambda guard, caller: (guard.asked(caller), guard.unsent(caller, 10)), SEND_SECONDS, "closed"),
@@ -116,7 +117,7 @@ def test_a_part_of_a_head_starts_the_clock_of_the_head() -> None:
         guard.answered_all(caller)
         guard.begun(caller)
         guard.sweep(perf_counter() + READ_SECONDS + 1)
-        assert caller.became == "given up"
+        assert caller.became == "given up with 408"
 
     on_a_loop(scenario)
 
@@ -143,7 +144,7 @@ def test_what_is_held_for_all_together_is_bounded() -> None:
         guard.holds(second, MOST_HELD // 2)
         assert (first.became, second.became) == ("open", "open")
         guard.holds(second, 1)
-        assert (first.became, second.became) == ("given up", "open")
+        assert (first.became, second.became) == ("given up with 503", "open")
         guard.finished(second)
         [third] = opened(guard, 1)
         guard.holds(third, MOST_HELD)
