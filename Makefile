@@ -14,7 +14,7 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --n
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help install serve train data test check docs bench lock lock-check load bento image container-test deploy-test \
-  export import rollback
+  export import rollback attack attack-test
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -91,6 +91,12 @@ deploy-test: $(VENV)/installed-dev  ## Test deploying to an imitation of AWS, mo
 
 load: install  ## Open locust's web UI on port 8089 against the service on PORT
 	$(BIN)/locust --host http://localhost:$(PORT) $(ARGS)
+
+attack: $(if $(filter --help,$(ARGS)),install,model)  ## Attack a service of its own, or that of ARGS="--url http://localhost:3000", and report what held
+	$(BIN)/python -m attack $(ARGS)
+
+attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of each on a service of their own
+	$(BIN)/python -m pytest tests/attack $(ARGS)
 
 bench: $(VENV)/installed-bench  ## Measure this service and its peers on this machine; needs wrk; about 20 minutes
 	$(BIN)/python -m bench $(ARGS)

@@ -14,7 +14,7 @@ from attack.catalogue import ATTACKS
 from attack.errors import AttackError
 from attack.report import as_json, line, table
 from attack.rounds import rounds
-from attack.service import own_container, own_service
+from attack.service import IMAGE, own_container, own_service
 from attack.target import Target, target_at
 
 LISTED = "\n".join(f"  {attack.name:<18}{attack.sentence}" for attack in ATTACKS.values())
@@ -25,7 +25,8 @@ console = Console(width=None if sys.stdout.isatty() else 200)
 @click.argument("names", nargs=-1, type=click.Choice(list(ATTACKS)), metavar="[NAMES]...")
 @click.option("--url", help="Attack this service instead of one of its own, such as http://localhost:3000.")
 @click.option("--key", metavar="TOKEN", help="API key for the service of --url.", envvar="ATTACK_KEY")
-@click.option("--container", is_flag=True, help="Attack the latest image in a container of 512 MB and 0.25 cores.")
+@click.option("--container", is_flag=True, help="Attack an image in a container of 512 MB and 0.25 cores.")
+@click.option("--image", default=IMAGE, help="The image of --container; `make image` makes it.")
 @click.option("--seconds", default=15.0, type=click.FloatRange(1, 600), help="How long an attack goes on.")
 @click.option("--requests", default=20_000, type=click.IntRange(1, 1_000_000), help="How many requests fuzzing makes.")
 @click.option("--seed", type=int, help="Makes fuzzing send the same again.", show_default="random")
@@ -38,6 +39,7 @@ def main(
     url: str | None,
     key: str | None,
     container: bool,
+    image: str,
     seconds: float,
     requests: int,
     seed: int | None,
@@ -58,30 +60,32 @@ def main(
     seed = random.randrange(2**32) if seed is None else seed
     attacks = [ATTACKS[name] for name in dict.fromkeys(names or ATTACKS)]
     try:
-        with _target(url, key, container=container, anywhere=yes_this_is_mine) as target:
+        with _target(url, key, image if container else None, anywhere=yes_this_is_mine) as target:
             console.print(f"Attacking {target.url} for {seconds:g} s with each of {len(attacks)}, seed {seed}")
             verdicts = []
             for verdict in rounds(target, attacks, seconds, requests, seed):
                 verdicts.append(verdict)
                 console.print(f"{len(verdicts):>3}/{len(attacks)} {line(verdict)}", highlight=False)
-            peak = target.insides.peak_mb()
     except AttackError as error:
         raise click.ClickException(str(error)) from None
     console.print(table(verdicts))
-    if peak is not None:
+    if len(verdicts) < len(attacks):
+        console.print("The service is down, so nothing can be told about the rest.")
+    peak = max((verdict.memory_mb["container"] or 0 for verdict in verdicts), default=0)
+    if container:
         console.print(f"The container took at most {peak:,.0f} MB, as its control group counts them.")
     if report:
-        settings = {"url": target.url, "seconds": seconds, "requests": requests, "seed": seed, "peak_mb": peak}
+        settings = {"url": target.url, "seconds": seconds, "requests": requests, "seed": seed}
         report.write_text(as_json(verdicts, **settings))
     gave_way = sum(not verdict.held for verdict in verdicts)
     console.print(f"{gave_way} of {len(verdicts)} gave way" if gave_way else f"All {len(verdicts)} held")
     sys.exit(bool(gave_way))
 
 
-def _target(url: str | None, key: str | None, *, container: bool, anywhere: bool) -> AbstractContextManager[Target]:
+def _target(url: str | None, key: str | None, image: str | None, *, anywhere: bool) -> AbstractContextManager[Target]:
     if url:
         return nullcontext(target_at(url, key, anywhere=anywhere))
-    return own_container() if container else own_service()
+    return own_container(image) if image else own_service()
 
 
 if __name__ == "__main__":

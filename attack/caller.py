@@ -60,7 +60,7 @@ class Caller:
 
     def ask_until(self, over: threading.Event) -> None:
         """Ask every tenth of a second."""
-        with closing(self._connection):
+        with closing(self):
             while not over.is_set():
                 self.ask()
                 over.wait(PAUSE_SECONDS)
@@ -76,6 +76,10 @@ class Caller:
             fault = f"{type(error).__name__} after {time.monotonic() - begun:.1f} s"
         if fault:
             self.account.faults.append(f"{self.account.path}: {fault}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     def _fault_of_answer(self, begun: float, *, was_idle: bool) -> str | None:
         try:

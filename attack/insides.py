@@ -74,6 +74,7 @@ class Peak:
     """The most memory that was seen."""
 
     mb: float | None = None
+    counted_mb: float | None = None  # by the container's control group, since its start
 
 
 @contextmanager
@@ -86,6 +87,7 @@ def watched(insides: Insides) -> Iterator[Peak]:
             now = insides.memory_mb()
             if now is not None:
                 peak.mb = max(peak.mb or 0.0, now)
+            peak.counted_mb = insides.peak_mb() or peak.counted_mb  # it can't be told once the container has ended
 
     thread = Thread(target=look, daemon=True)
     thread.start()

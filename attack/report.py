@@ -26,6 +26,7 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     shown = Table(box=box.SIMPLE_HEAD)
     shown.add_column("attack", no_wrap=True)
     shown.add_column("verdict", no_wrap=True)
+    shown.add_column("s", justify="right", no_wrap=True)
     for name in ("/classify", "p50 ms", "p99 ms", "worst", "/livez", "MB", "files"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("figures", overflow="fold")
@@ -34,6 +35,7 @@ def table(verdicts: Sequence[Verdict]) -> Table:
         shown.add_row(
             verdict.name,
             "[green]held[/green]" if verdict.held else "[red]gave way[/red]",
+            f"{verdict.seconds:.0f}",
             _share(classify),
             *(_ms(classify.percentile(share)) for share in (0.5, 0.99, 1.0)),
             _share(livez),

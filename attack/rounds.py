@@ -23,7 +23,7 @@ MOST_SECONDS = (
     120  # that an attack may last beyond what it was given, and fuzzing for each 100 requests beyond a second
 )
 REQUESTS_A_SECOND = 100
-SETTLE_SECONDS = 20.0  # for connections to be swept and memory to be given back
+SETTLE_SECONDS = 12.0  # for connections to be swept and memory to be given back
 BACK_SECONDS = 30.0  # for the service to be ready again
 FIRST_BATCHES = 6  # so that each worker has had one: the first one takes memory for good
 
@@ -34,7 +34,10 @@ def rounds(target: Target, attacks: Sequence[Attack], seconds: float, requests: 
     _warm_up(target)
     for attack in attacks:
         ground = Ground(target, seconds, requests, random.Random(f"{seed} {attack.name}"))
-        yield _round(target, attack, ground)
+        verdict = _round(target, attack, ground)
+        yield verdict
+        if verdict.is_down:  # nothing can be told about the rest
+            return
 
 
 def _round(target: Target, attack: Attack, ground: Ground) -> Verdict:
@@ -51,10 +54,11 @@ def _round(target: Target, attack: Attack, ground: Ground) -> Verdict:
         insides, (before.memory_mb or 0) + MOST_LEFT_MB, (before.descriptors or 0) + MOST_DESCRIPTORS, SETTLE_SECONDS
     )
     verdict.faults += ground.faults + ([fault] if fault else [])
+    verdict.is_down = fault is not None
     verdict.figures = ground.figures
     verdict.judge_statuses(ground.statuses)
     verdict.judge_callers(accounts)
-    verdict.judge_vitals(before, _vitals(target), peak.mb)
+    verdict.judge_vitals(before, _vitals(target), peak)
     verdict.faults += faults_in(insides.log()[logged:])
     return verdict
 

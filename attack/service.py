@@ -76,8 +76,8 @@ def own_service() -> Iterator[Target]:
 
 
 @contextmanager
-def own_container() -> Iterator[Target]:
-    """A container of the latest image with 512 MB and a quarter of a core. Raises AttackError if it fails."""
+def own_container(image: str) -> Iterator[Target]:
+    """A container of this image with 512 MB and a quarter of a core. Raises AttackError if it fails."""
     try:
         tool = find_container_tool()
     except DeployError as error:
@@ -88,9 +88,9 @@ def own_container() -> Iterator[Target]:
     if tool == "podman":
         options.append("--no-healthcheck")  # it would have systemd run it
     try:
-        started = subprocess.run([tool, "run", *options, IMAGE], capture_output=True, text=True, check=False)
+        started = subprocess.run([tool, "run", *options, image], capture_output=True, text=True, check=False)
         if started.returncode:
-            raise AttackError(f"{tool} can't run {IMAGE}, which `make image` makes: {started.stderr.strip()[-300:]}")
+            raise AttackError(f"{tool} can't run {image}, which `make image` makes: {started.stderr.strip()[-300:]}")
         container = Container(tool, name)
         _wait_until_ready(port, container.runs, lambda: container.log().decode(errors="replace"))
         yield Target("127.0.0.1", port, key, container)

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from attack.caller import Account
+from attack.insides import Peak
 
 MOST_PEAK_MB = 320.0  # more than before, while the attack lasts: what the smallest container has to spare
 MOST_LEFT_MB = 120.0  # more than before, after it: what an allocator does not give back at once
@@ -34,7 +35,8 @@ class Verdict:
     figures: dict[str, Any] = field(default_factory=dict)
     statuses: dict[int, int] = field(default_factory=dict)
     callers: list[Account] = field(default_factory=list)
-    memory_mb: dict[str, float | None] = field(default_factory=dict)  # before, peak, after
+    memory_mb: dict[str, float | None] = field(default_factory=dict)  # before, peak, after, and counted by a container
+    is_down: bool = False
     descriptors: dict[str, int | None] = field(default_factory=dict)
 
     @property
@@ -59,15 +61,16 @@ class Verdict:
             elif not account.milliseconds:
                 self.faults.append(f"{account.path}: all {account.asked} well-behaved requests were refused")
 
-    def judge_vitals(self, before: Vitals, after: Vitals, peak_mb: float | None) -> None:
+    def judge_vitals(self, before: Vitals, after: Vitals, peak: Peak) -> None:
         """Fault the service for processes that died and for what it did not give back."""
-        self.memory_mb = {"before": before.memory_mb, "peak": peak_mb, "after": after.memory_mb}
+        self.memory_mb = {"before": before.memory_mb, "peak": peak.mb, "after": after.memory_mb}
+        self.memory_mb["container"] = peak.counted_mb
         self.descriptors = {"before": before.descriptors, "after": after.descriptors}
         lost = before.workers - after.workers
         if lost:
             self.faults.append(f"{len(lost)} of {len(before.workers)} processes died")
-        if before.memory_mb and peak_mb and peak_mb - before.memory_mb > MOST_PEAK_MB:
-            self.faults.append(f"took {peak_mb - before.memory_mb:,.0f} MB more")
+        if before.memory_mb and peak.mb and peak.mb - before.memory_mb > MOST_PEAK_MB:
+            self.faults.append(f"took {peak.mb - before.memory_mb:,.0f} MB more")
         if not lost and before.memory_mb and after.memory_mb and after.memory_mb - before.memory_mb > MOST_LEFT_MB:
             self.faults.append(f"kept {after.memory_mb - before.memory_mb:,.0f} MB")
         if before.descriptors and after.descriptors and after.descriptors - before.descriptors > MOST_DESCRIPTORS:

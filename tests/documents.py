@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from attack.catalogue import ATTACKS
 from credit_risk.serving.settings import PROJECT, Batching, Settings, variable_of
 from tests.test_layers import FLOORS, PACKAGE, imports_of, name_of, room_of
 
@@ -23,6 +24,12 @@ def settings_table() -> str:
 def batching_table() -> str:
     """Tabulate `batching` in bentoconfiguration.yaml."""
     return _table("setting", Batching, str)
+
+
+def attacks_table() -> str:
+    """Tabulate the attacks of `make attack`."""
+    rows = [f"| `{attack.name}` | {attack.sentence.rstrip('.')} |" for attack in ATTACKS.values()]
+    return "\n".join(["| attack | what is done |", "|---|---|", *rows])
 
 
 def _table(heading: str, model: type[BaseModel], name_of_field: Any) -> str:
