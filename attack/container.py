@@ -16,8 +16,9 @@ class Container(Family):
     def __init__(self, tool: str, name: str) -> None:
         self._tool = tool
         self._name = name
-        self._pid = int(self._inspect("{{.State.Pid}}"))
-        super().__init__(self._pid)
+        pid = int(self._inspect("{{.State.Pid}}"))
+        super().__init__(pid)
+        self._peak = _file_of_peak(pid)  # looked for at once: a process that has ended is in no group of its own
 
     def runs(self) -> bool:
         """Tell whether the container has not ended."""
@@ -29,12 +30,8 @@ class Container(Family):
 
     def peak_mb(self) -> float | None:
         try:
-            groups = Path(f"/proc/{self._pid}/cgroup").read_text().splitlines()
-            for _, controllers, path in (line.split(":", 2) for line in groups):
-                if controllers == "memory":  # version 1
-                    return _megabytes(CGROUPS / "memory" / path.lstrip("/") / "memory.max_usage_in_bytes")
-            return _megabytes(CGROUPS / groups[0].split(":", 2)[2].lstrip("/") / "memory.peak")
-        except (OSError, IndexError):
+            return int(self._peak.read_text()) / 1e6
+        except OSError:
             return None
 
     def _inspect(self, form: str) -> str:
@@ -44,5 +41,10 @@ class Container(Family):
         return shown.stdout.strip()
 
 
-def _megabytes(file: Path) -> float:
-    return int(file.read_text()) / 1e6
+def _file_of_peak(pid: int) -> Path:
+    """Find the file in which version 1 or 2 of control groups counts the most memory that a group has taken."""
+    groups = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+    for _, controllers, path in groups:
+        if controllers == "memory":
+            return CGROUPS / "memory" / path.lstrip("/") / "memory.max_usage_in_bytes"
+    return CGROUPS / groups[-1][2].lstrip("/") / "memory.peak"

@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable
 
 from attack.application import BAD, GOOD, MARKER, SAMPLE
-from attack.ground import Ground
+from attack.ground import Connection, Ground
 
 CONNECTIONS = 128
 PIPELINED = 10  # requests over one connection; the last one may be no HTTP, and ends it
-QUIET_SECONDS = 0.3  # after which an answer is not waited for any more: a changed length may ask for more body
+QUIET_SECONDS = 0.3  # after which an answer to what is no HTTP is not waited for: it may ask for more body
 LITERALS = (b"null", b"true", b"1e999", b"-1", b"[]", b"{}", b'""', b"NaN", b"9" * 400, b'"\\ud800"', b"[" * 50, b"")
 BYTES = (b"\x00", b"\r\n", b"\r", b"\n", b" ", b"\t", b":", b"%", b"\xff", b"\xc3\x28", b'"', b"{", b"}", b"\x7f", b"/")
 METHODS = (b"GET", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"CONNECT", b"PATCH", b"TRACE", b"post", b"PRI")
@@ -94,14 +94,24 @@ async def fuzz(ground: Ground) -> None:
         while left > 0:
             count = min(PIPELINED, left)
             left -= count
-            parts = [with_changed_body(ground.rng, ground) for _ in range(count - 1)]
-            parts.append(changed_anywhere(ground.rng, ground))
-            try:
-                async with ground.open() as connection:
-                    connection.write(*parts, ground.request("/livez", None, "Connection: close"))
-                    await connection.rest_until_quiet(QUIET_SECONDS)
-            except OSError:
-                continue
+            well_formed = [with_changed_body(ground.rng, ground) for _ in range(count - 1)]
+            async with ground.open() as connection:
+                connection.write(*well_formed)
+                if not await _all_answered(connection, len(well_formed)):
+                    continue
+                last = ground.request("/livez", None, "Connection: close")
+                connection.write(changed_anywhere(ground.rng, ground), last)
+                await connection.rest_until_quiet(QUIET_SECONDS)
 
-    await ground.at_once(CONNECTIONS, one)
+    lost = await ground.at_once(CONNECTIONS, one)
     ground.figures |= {"requests": ground.requests, "answers": ground.statuses.total()}
+    ground.check(not lost, f"hung up on {lost} callers whose requests were well-formed")
+
+
+async def _all_answered(connection: Connection, count: int) -> bool:
+    """Read so many answers. Answers False if the service says that it closes after one, as it may."""
+    for _ in range(count):
+        answer = await connection.answer()
+        if b"\r\nconnection: close" in answer.head.lower():
+            return False
+    return True

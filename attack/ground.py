@@ -65,16 +65,15 @@ class Connection:
             async with asyncio.timeout(seconds):
                 while part := await self.reader.read(2**16):
                     told += part
-        self.ground.statuses.update(int(status) for status in STATUS.findall(told))
-        return bytes(told)
+        return self._counted(told)
 
-    async def rest_until_quiet(self, seconds: float) -> None:
+    async def rest_until_quiet(self, seconds: float = ANSWER_SECONDS) -> bytes:
         """Read until the service ends the connection or says nothing for `seconds`, and count the answers."""
         told = bytearray()
         with suppress(OSError, TimeoutError):
             while part := await asyncio.wait_for(self.reader.read(2**16), seconds):
                 told += part
-        self.ground.statuses.update(int(status) for status in STATUS.findall(told))
+        return self._counted(told)
 
     def hang_up(self) -> None:
         """Reset the connection."""
@@ -82,6 +81,10 @@ class Connection:
         if taken is not None and taken.fileno() >= 0:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.writer.transport.abort()
+
+    def _counted(self, told: bytearray) -> bytes:
+        self.ground.statuses.update(int(status) for status in STATUS.findall(told))
+        return bytes(told)
 
     async def _chunks(self, head: bytes) -> bytes:
         if b"\r\ntransfer-encoding: chunked" not in head.lower():

@@ -51,7 +51,7 @@ async def tiny_requests(ground: Ground) -> None:
     async def one(_: int) -> None:
         async with ground.open() as connection:
             connection.write(tiny * TINY, last)
-            answers = STATUS.findall(await connection.rest())
+            answers = STATUS.findall(await connection.rest_until_quiet())
             ground.check(len(answers) == TINY + 1, f"answered {len(answers)} of {TINY + 1} requests of one segment")
 
     while ground.goes_on():
@@ -70,7 +70,7 @@ async def offered_upgrades(ground: Ground) -> None:
             await connection.send(head, GOOD[:-1])
             await asyncio.sleep(0.1)  # so that the body's end comes in the segment of what follows
             connection.write(GOOD[-1:], offer * UPGRADES, last)
-            answers = STATUS.findall(await connection.rest())
+            answers = STATUS.findall(await connection.rest_until_quiet())
             ground.check(len(answers) == UPGRADES + 2, f"answered {len(answers)} of {UPGRADES + 2}, and hung up")
 
     while ground.goes_on():
