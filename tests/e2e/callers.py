@@ -35,6 +35,7 @@ class Account:
 
     answers: list[Answered] = field(default_factory=list)
     refused: int = 0  # connections: nothing was sent
+    shed: int = 0
     faults: list[str] = field(default_factory=list)  # of requests that were sent
     is_over: threading.Event = field(default_factory=threading.Event)
 

@@ -36,6 +36,7 @@ class Toll(NamedTuple):
     answered: int
     lost: list[str]
     notes: str = ""
+    shed: int = 0  # answered 503 with Retry-After
 
 
 def sigterm() -> Toll:
@@ -163,7 +164,7 @@ def _replaced(signal_number: signal.Signals) -> Toll:
 
 
 def _toll(account: Account, notes: str) -> Toll:
-    return Toll(len(account.answers), account.faults, notes)
+    return Toll(len(account.answers), account.faults, notes, account.shed)
 
 
 def _until(holds: Callable[[], bool]) -> None:
@@ -183,11 +184,12 @@ def main(mishap: str, times: int, busy: int) -> None:
     loops = [multiprocessing.Process(target=_spin, daemon=True) for _ in range(busy)]
     for loop in loops:
         loop.start()
-    answered, lost = 0, 0
+    answered = lost = shed = 0
     for number in range(1, times + 1):
         toll = MISHAPS[mishap]()
-        answered, lost = answered + toll.answered, lost + len(toll.lost)
-        click.echo(f"{number} times {mishap}: {answered:,} answered, {lost} lost {toll.lost[-1:] or ''} {toll.notes}")
+        answered, lost, shed = answered + toll.answered, lost + len(toll.lost), shed + toll.shed
+        told = f"{number} times {mishap}: {answered:,} answered, {lost} lost, {shed} refused as busy; {toll.notes}"
+        click.echo(f"{told} {sorted(set(toll.lost))[:3] or ''}")
     sys.exit(bool(lost))
 
 
