@@ -91,6 +91,8 @@ def _ask(url: str, keep: bool, account: Account, until_refused: bool) -> None:
                 if answer.status == 200:
                     decision = json.loads(content)
                     account.answers.append(Answered(sent, time.monotonic(), decision["Status"], decision["policy"]))
+                elif answer.status == 503 and answer.headers["Retry-After"]:
+                    account.shed += 1  # not lost: a busy machine paused for longer than max_latency_ms
                 else:
                     account.faults.append(f"{answer.status}: {content!r}")
                     faults += 1
