@@ -15,6 +15,7 @@ CreditRiskError
     ├── NotFoundError         404
     ├── TimedOutError         408
     ├── TooLargeError         413
+    ├── UnsupportedTypeError  415
     ├── LimitedError          429, with Retry-After
     ├── HeadTooLargeError     431
     ├── FailedError           500
@@ -134,6 +135,15 @@ class TooLargeError(RequestError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"Send at most {limit} bytes in a request")
+
+
+class UnsupportedTypeError(RequestError):
+    """The body is of a type that is never read."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+    def __init__(self) -> None:
+        super().__init__("Send JSON, as application/json")
 
 
 class LimitedError(RequestError):

@@ -95,9 +95,8 @@ class Endpoints:
         try:
             body = await decide(request, origin)
         except Exception as error:
-            answered = error if isinstance(error, RequestError) else failed(error, origin.request_id)
-            status, body = answered.status, answered.body
-            headers += [(name.encode(), value.encode()) for name, value in answered.headers.items()]
+            status, more_headers, body = _told(error, origin.request_id)
+            headers += more_headers
         headers.append((b"content-length", b"%d" % len(body)))
         return Answer(status, headers, body)
 
@@ -113,6 +112,17 @@ def _while_present(request: Request, parts: deque[list[CreditApplication]]) -> I
 def _stop_if_gone(request: Request) -> None:
     if request.caller_has_gone is not None and request.caller_has_gone.is_set():
         raise asyncio.CancelledError("the caller has gone")
+
+
+def _told(error: Exception, request_id: str) -> Answer:
+    """Make the answer to an error.
+
+    Whoever calls this keeps no reference to the error, whose traceback refers to the frame of who calls: the circle
+    would keep the body of the request in memory until the garbage collector comes, which is rarely.
+    """
+    answered = error if isinstance(error, RequestError) else failed(error, request_id)
+    headers = [(name.encode(), value.encode()) for name, value in answered.headers.items()]
+    return Answer(answered.status, headers, answered.body)
 
 
 def failed(error: Exception, request_id: str | None = None) -> FailedError:

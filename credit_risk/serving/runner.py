@@ -66,7 +66,10 @@ class AdaptiveRunner:
         decided: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(application, origin, decided, now, now if arrived is None else arrived))
         self._start_task()
-        return await decided
+        try:
+            return await decided
+        finally:
+            del decided  # an error in it would refer to this frame, and keep the request until the garbage is collected
 
     async def run_many(self, parts: Iterable[list[CreditApplication]], origin: Origin) -> list[Decided]:
         """Decide the applications of one request, in order: all of them or, with an error, none."""

@@ -12,15 +12,6 @@ import pytest
 from attack.catalogue import ATTACKS
 from tests.conftest import PROJECT
 
-# What gives way: the test of an attack passes once its cause is gone, and its line here with it.
-GIVES_WAY = {
-    "costly-bodies": "pydantic collects every fault of an application, and a copy of each value, before it refuses it",
-    "tiny-requests": "BentoML's timer keeps each request that passes its middleware for the 10 s of traffic.timeout",
-    "offered-upgrades": "what follows an offered upgrade is parsed one call deeper each time",
-    "odd-framing": "a length padded with 5,000 zeros is answered 500, an upgrade with an unknown encoding not at all",
-    "overload": "pipelining callers who hold too much are told 408, as if they had been slow",
-}
-
 
 @pytest.fixture(scope="module")
 def verdicts(trained: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:  # noqa: ARG001 - needs a model
@@ -34,9 +25,7 @@ def verdicts(trained: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_the_service_holds(verdicts: dict[str, Any], name: str, request: pytest.FixtureRequest) -> None:
-    if name in GIVES_WAY:
-        request.applymarker(pytest.mark.xfail(reason=GIVES_WAY[name], strict=False))
+def test_the_service_holds(verdicts: dict[str, Any], name: str) -> None:
     assert verdicts[name]["faults"] == []
 
 

@@ -144,7 +144,7 @@ def test_a_pickle_is_refused_with_the_same_body(client: TestClient) -> None:
     response = client.post("/classify", content=b"x", headers={"content-type": "application/vnd.bentoml+pickle"})
     assert response.status_code == 415
     assert response.json() == {
-        "error": "application/vnd.bentoml+pickle is not allowed in main server",
+        "error": "Send JSON, as application/json",
         "detail": [],
     }
 

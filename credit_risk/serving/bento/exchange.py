@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from http import HTTPMethod, HTTPStatus
 from time import perf_counter
 from typing import Any, Protocol
@@ -41,7 +42,9 @@ class Exchange(RequestResponseCycle):
         self._connection = connection
         self._error: RequestError | None = None
         self._head = b""  # until the first part of the body is written with it
-        self._task = asyncio.get_running_loop().create_task(self.run_asgi(app))
+        # A context of its own, because a pipelined request begins in the task of the one before, and would inherit what
+        # BentoML's tracing has put there, and keep it.
+        self._task = asyncio.get_running_loop().create_task(self.run_asgi(app), context=Context())
         return self._task
 
     def abandon(self) -> None:

@@ -12,10 +12,11 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from credit_risk.contract.errors import RequestError, UnavailableError
+from credit_risk.contract.errors import RequestError, UnavailableError, UnsupportedTypeError
 from credit_risk.serving.http.access import BODY_LIMITS, OTHER_LIMIT
 from credit_risk.serving.http.answering import answer_error
 from credit_risk.serving.http.body_reader import read_body
+from credit_risk.serving.http.fast_path import PICKLE
 
 MOST_WAITING = 8  # batches in a worker
 MOST_SECONDS = 10.0  # that a batch may wait
@@ -68,6 +69,8 @@ class Admission:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            if any(value == PICKLE for _, value in scope["headers"]):
+                raise UnsupportedTypeError
             body = await read_body(receive, BODY_LIMITS.get(scope["path"], OTHER_LIMIT))
         except RequestError as error:
             await answer_error(error, send)

@@ -17,7 +17,7 @@ from credit_risk.serving.http.access import BODY_LIMITS
 from credit_risk.serving.http.answering import answer_error
 from credit_risk.serving.http.body_reader import read_body
 
-PICKLE = b"application/vnd.bentoml+pickle"  # BentoML refuses it
+PICKLE = b"application/vnd.bentoml+pickle"  # BentoML would refuse it with a traceback
 
 
 class FastPath:
