@@ -84,8 +84,9 @@ def test_a_trailer_is_no_header(server: Server) -> None:
         HEAD + b"X: " + b"a" * 2 * MOST_HEAD + b"\r\n\r\n",
         b"GET /" + b"a" * 2 * MOST_HEAD + b" HTTP/1.1\r\n\r\n",
         HEAD + b"".join(b"X-%d: 1\r\n" % number for number in range(MOST_HEADERS)) + b"\r\n",
+        (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * (MOST_HEADERS + 1) + b"\r\n") * 2,
     ],
-    ids=["long header", "long path", "many headers"],
+    ids=["long header", "long path", "many headers", "many headers twice"],
 )
 def test_a_head_that_is_too_large_is_refused(server: Server, head: bytes) -> None:
     answers = talk(server, REQUEST + head + BODY)

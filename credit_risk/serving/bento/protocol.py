@@ -128,6 +128,8 @@ class GuardedProtocol(Parsing):
         self.transport.abort()
 
     def refuse(self, error: RequestError) -> None:
+        if self.is_over:  # once is enough
+            return
         self.stop_parsing()
         if self.pipeline and self.pipeline[0][0].more_body:  # the newest one, whose body will not end
             self.pipeline.popleft()
