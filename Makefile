@@ -14,7 +14,7 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --n
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help install serve train data test check docs bench lock lock-check load bento image container-test deploy-test \
-  export import rollback attack attack-test
+  export import rollback attack attack-test clients-test
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -94,6 +94,9 @@ load: install  ## Open locust's web UI on port 8089 against the service on PORT
 
 attack: $(if $(filter --help,$(ARGS)),install,model)  ## Attack a service of its own, or that of ARGS="--url http://localhost:3000", and report what held
 	$(BIN)/python -m attack $(ARGS)
+
+clients-test: $(VENV)/installed-dev  ## Test the callers in examples/clients, with Node, Java and curl where they are installed
+	$(BIN)/python -m pytest tests/examples --numprocesses 2 $(ARGS)
 
 attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of each on a service of their own
 	$(BIN)/python -m pytest tests/attack $(ARGS)

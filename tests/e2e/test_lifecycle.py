@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx2
 import psutil
-import pytest
 
 from credit_risk.contract.policy import load_policy
 from tests.conftest import PROJECT
@@ -107,36 +106,35 @@ def test_keys_are_reloaded_with_one_line_that_names_them(tmp_path: Path) -> None
         assert lines == ["new API keys: fair; changed API keys: bank; removed API keys: shop", "nothing has changed"]
 
 
-@pytest.mark.parametrize("content", ["changed", "broken", "gone"])
-def test_a_successor_has_what_its_predecessor_had(tmp_path: Path, content: str) -> None:
+def test_a_successor_has_what_its_predecessor_had(tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("policy.yaml", "reasons.yaml", "keys.json")}
     for name in ("policy.yaml", "reasons.yaml"):
         shutil.copy(PROJECT / name, files[name])
     files["keys.json"].write_text("{}")
     version = load_policy(files["policy.yaml"]).version
+
+    def change() -> None:
+        change_cutoff(files["policy.yaml"], 0.1)
+        files["keys.json"].write_text(json.dumps({"bank": sha256(b"token").hexdigest()}))
+
+    def break_all() -> None:
+        for file in files.values():
+            file.write_text("no: [")
+
+    def remove_all() -> None:
+        for file in files.values():
+            file.unlink()
+
     with serving(
         CREDIT_RISK_POLICY=str(files["policy.yaml"]),
         CREDIT_RISK_REASONS=str(files["reasons.yaml"]),
         CREDIT_RISK_API_KEYS_FILE=str(files["keys.json"]),
     ) as server:
         assert workers_of(server, 2) == 2
-        if content == "changed":
-            change_cutoff(files["policy.yaml"], 0.1)
-            files["keys.json"].write_text(json.dumps({"bank": sha256(b"token").hexdigest()}))
-        for file in files.values():
-            if content == "broken":
-                file.write_text("no: [")
-            elif content == "gone":
-                file.unlink()
-        worker = workers_in(server)[0]
-        worker.kill()
-        psutil.wait_procs([worker], 20)
-        assert workers_of(server, 3) == 3
-        assert policies_of(server) == {version}
-
-
-def test_sighup_before_a_policy_is_changed_changes_nothing(server: Server) -> None:
-    before = policies_of(server)
-    hang_up(server)
-    assert policies_of(server) == before
-    assert "Reloaded: nothing has changed" in server.log.read_text()
+        for number, mishap in enumerate((change, break_all, remove_all), 3):
+            mishap()
+            worker = workers_in(server)[0]
+            worker.kill()
+            psutil.wait_procs([worker], 20)
+            assert workers_of(server, number) == number
+            assert policies_of(server) == {version}
