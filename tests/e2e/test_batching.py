@@ -129,6 +129,7 @@ def test_the_shedding_settings_take_effect(batching: dict[str, Any], reason: str
         assert {answer.status_code for answer in shed} == {503}
         for answer in shed:
             assert answer.headers["retry-after"] == "1"
+            assert answer.headers["x-request-id"]
             assert reason in answer.json()["error"]
             assert answer.json()["detail"] == []
         assert all_of(server, "credit_risk_sheds_total") == len(shed)
