@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context
 from http import HTTPMethod, HTTPStatus
-from time import perf_counter
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -27,8 +26,8 @@ class Conversation(Protocol):
     def has_body(self) -> None:
         """Go on reading, so that the caller's going is noticed."""
 
-    def answered(self, path: str, status: int, seconds: float) -> None:
-        """Count an answer."""
+    def answered(self, path: str, status: int, arrived: float) -> None:
+        """Count an answer to a request that arrived then (perf_counter)."""
 
     def linger(self) -> None:
         """Close without losing what was written."""
@@ -142,7 +141,7 @@ class Exchange(RequestResponseCycle):
     def _end(self) -> None:
         self.response_complete = True
         self.message_event.set()
-        self._connection.answered(self.scope["path"], self._status, perf_counter() - self.scope["arrived"])  # type: ignore[typeddict-item]
+        self._connection.answered(self.scope["path"], self._status, self.scope["arrived"])  # type: ignore[typeddict-item]
         if not self.keep_alive:
             self._connection.linger()
         self.on_response()

@@ -99,9 +99,11 @@ class GuardedProtocol(Parsing):
         if not self.has_more():
             self.flow.resume_reading()
 
-    def answered(self, path: str, status: int, seconds: float) -> None:
-        self.guard.answered(path, status, seconds)
-        self._is_under_way_no_more(seconds, is_refused=status == HTTPStatus.SERVICE_UNAVAILABLE)
+    def answered(self, path: str, status: int, arrived: float) -> None:
+        now = perf_counter()
+        self._turns.answered(now)
+        self.guard.answered(path, status, now - arrived)
+        self._is_under_way_no_more(now - arrived, is_refused=status == HTTPStatus.SERVICE_UNAVAILABLE)
 
     def reason_to_shed(self) -> str | None:
         if self.url != b"/classify" or self.running is not None:  # which is answered first

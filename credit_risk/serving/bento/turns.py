@@ -9,27 +9,35 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
+# An idle loop needs longer than this from its last answer to the next request; a busy one has it waiting already.
+# A share of the turn is allowed for, because a slow or throttled processor is slow in between, too.
+PAUSE = 30e-6  # seconds
+SHARE_OF_TURN = 0.1
+
 
 class Turns:
-    """The turns of a worker's event loop. They are followed only while there is something to do."""
+    """The turns of a worker's event loop, each of which begins with the first thing that it reads."""
 
     def __init__(self) -> None:
-        self._began = self._began_before = 0.0  # this turn, and the one before it
-        self._is_followed = False
-        self._was_busy = False
+        self._began = self._worked = 0.0  # perf_counter; the first read of the turn, and the last read or answer
+        self._since = 0.0
+        self._has_begun = False
 
     def seen(self) -> float:
-        """Give the time (perf_counter) since which something that the loop sees now may have waited."""
-        self._was_busy = True
-        if not self._is_followed:
-            self._is_followed = True
-            self._began = self._began_before = perf_counter()
-            asyncio.get_running_loop().call_soon(self._next)
-        return self._began_before
+        """Give the time (perf_counter) since which something that is read now may have waited."""
+        now = perf_counter()
+        if not self._has_begun:
+            self._has_begun = True
+            asyncio.get_running_loop().call_soon(self._end)
+            was_idle = now - self._worked > PAUSE + SHARE_OF_TURN * (self._worked - self._began)
+            self._since = now if was_idle else self._began
+            self._began = now
+        self._worked = now
+        return self._since
 
-    def _next(self) -> None:
-        self._began_before, self._began = self._began, perf_counter()
-        self._is_followed = self._was_busy
-        if self._was_busy:
-            self._was_busy = False
-            asyncio.get_running_loop().call_soon(self._next)
+    def answered(self, now: float) -> None:
+        """Note that the loop has just answered something."""
+        self._worked = now
+
+    def _end(self) -> None:
+        self._has_begun = False

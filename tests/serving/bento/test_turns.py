@@ -22,11 +22,20 @@ def test_what_is_seen_after_a_long_turn_may_have_waited_for_all_of_it() -> None:
     async def run() -> None:
         turns = Turns()
         turns.seen()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the turn is over for what reads, and goes on for what answers
         busy_since = perf_counter()
         time.sleep(0.05)
-        turns.seen()
-        await asyncio.sleep(0)  # the next turn
+        turns.answered(perf_counter())
         assert turns.seen() <= busy_since
+
+    asyncio.run(run())
+
+
+def test_all_that_is_seen_in_one_turn_may_have_waited_as_long() -> None:
+    async def run() -> None:
+        turns = Turns()
+        first = turns.seen()
+        time.sleep(0.01)
+        assert turns.seen() == first
 
     asyncio.run(run())
