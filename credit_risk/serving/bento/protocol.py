@@ -103,7 +103,9 @@ class GuardedProtocol(Parsing):
         now = perf_counter()
         self._turns.answered(now)
         self.guard.answered(path, status, now - arrived)
-        self._is_under_way_no_more(now - arrived, is_refused=status == HTTPStatus.SERVICE_UNAVAILABLE)
+        # What is decided tells how long things take. Refusals do not: those of wrong keys are slow on purpose.
+        is_refused = status != HTTPStatus.OK
+        self._is_under_way_no_more(0.0 if is_refused else now - arrived, is_refused=is_refused)
 
     def reason_to_shed(self) -> str | None:
         if self.url != b"/classify" or self.running is not None:  # which is answered first

@@ -13,6 +13,7 @@ from time import perf_counter
 # A share of the turn is allowed for, because a slow or throttled processor is slow in between, too.
 PAUSE = 30e-6  # seconds
 SHARE_OF_TURN = 0.1
+LONGEST_PAUSE = 0.1  # seconds; an answer after a longer one was waited for, and is no sign that the loop was busy
 
 
 class Turns:
@@ -37,6 +38,8 @@ class Turns:
 
     def answered(self, now: float) -> None:
         """Note that the loop has just answered something."""
+        if now - self._worked > LONGEST_PAUSE:
+            self._began = now
         self._worked = now
 
     def _end(self) -> None:

@@ -39,3 +39,15 @@ def test_all_that_is_seen_in_one_turn_may_have_waited_as_long() -> None:
         assert turns.seen() == first
 
     asyncio.run(run())
+
+
+def test_an_answer_that_was_waited_for_does_not_make_the_turn_long() -> None:
+    async def run() -> None:
+        turns = Turns()
+        turns.seen()
+        await asyncio.sleep(0.15)
+        answered = perf_counter()
+        turns.answered(answered)
+        assert turns.seen() >= answered
+
+    asyncio.run(run())
