@@ -7,7 +7,6 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
-from itertools import islice
 from time import perf_counter
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.errors import FailedError, RequestError
 from credit_risk.contract.parsing import parse_application, parse_in_parts
 from credit_risk.deciding.decided import Origin
+from credit_risk.deciding.log import PART
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 
@@ -32,7 +32,6 @@ class Request(NamedTuple):
     request_id: bytes | None  # the caller's own, if it sent one
     caller: str | None  # name of its API key
     begun: float  # perf_counter; when its last byte came, at the earliest
-    caller_has_gone: asyncio.Event | None = None
 
 
 class Answer(NamedTuple):
@@ -76,14 +75,12 @@ class Endpoints:
             parts.append(part)
             self.metrics.spent("validate", perf_counter() - begun)
             await asyncio.sleep(0)  # single requests are answered in between
-            _stop_if_gone(request)
             begun = perf_counter()
-        sizes = [len(part) for part in parts]
-        decisions = iter(await self._runner.run_many(_while_present(request, parts), origin))
+        decisions = await self._runner.run_many(_emptied(parts), origin)
         answers: list[bytes] = []
-        for size in sizes:
+        for first in range(0, len(decisions), PART):
             begun = perf_counter()
-            answers += [decided.renderer.answer(decided) for decided in islice(decisions, size)]
+            answers += [decided.renderer.answer(decided) for decided in decisions[first : first + PART]]
             self.metrics.spent("encode", perf_counter() - begun)
             await asyncio.sleep(0)
         return b"[" + b",".join(answers) + b"]"
@@ -101,17 +98,10 @@ class Endpoints:
         return Answer(status, headers, body)
 
 
-def _while_present(request: Request, parts: deque[list[CreditApplication]]) -> Iterator[list[CreditApplication]]:
-    """Empty `parts`, as long as the caller is there to get the decisions."""
+def _emptied(parts: deque[list[CreditApplication]]) -> Iterator[list[CreditApplication]]:
+    """Give the parts and keep none, because each takes as much memory as its decisions."""
     while parts:
-        _stop_if_gone(request)
         yield parts.popleft()
-    _stop_if_gone(request)
-
-
-def _stop_if_gone(request: Request) -> None:
-    if request.caller_has_gone is not None and request.caller_has_gone.is_set():
-        raise asyncio.CancelledError("the caller has gone")
 
 
 def _told(error: Exception, request_id: str) -> Answer:

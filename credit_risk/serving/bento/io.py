@@ -25,8 +25,7 @@ class _RawBody(IOMixin):
         caller = request.scope.get("caller")
         body = await request.body()
         begun = request.scope.get("arrived") or perf_counter()
-        gone = request.scope.get("caller_has_gone")
-        return Request(body, request_id.encode() if request_id else None, caller, begun, gone)
+        return Request(body, request_id.encode() if request_id else None, caller, begun)
 
 
 class ApplicationBody(_RawBody, CreditApplication):

@@ -39,12 +39,8 @@ class Admission:
             await self._answer(scope, receive, send)
         elif await self._is_admitted(send):
             begun = perf_counter()
-            scope["caller_has_gone"] = gone = asyncio.Event()
             try:
                 await self._answer(scope, receive, send)
-            except asyncio.CancelledError:
-                gone.set()  # BentoML works on in a task of its own, which this does not cancel
-                raise
             finally:
                 self._seconds = perf_counter() - begun
                 self._turn.release()
