@@ -86,16 +86,21 @@ class Endpoints:
         return b"[" + b",".join(answers) + b"]"
 
     async def _answer(self, decide: Callable[[Request, Origin], Awaitable[bytes]], request: Request) -> Answer:
-        status = HTTPStatus.OK
         origin = Origin(request_id_of(request.request_id), request.caller)
-        headers = [(b"content-type", b"application/json"), (b"x-request-id", origin.request_id.encode())]
+        # No error is kept here: its traceback refers to this frame, and the circle would keep the request in memory
+        # until the garbage collector comes, which is rarely.
         try:
             body = await decide(request, origin)
+        except RequestError as error:
+            return refusal(error, origin.request_id)
         except Exception as error:
-            status, more_headers, body = _told(error, origin.request_id)
-            headers += more_headers
-        headers.append((b"content-length", b"%d" % len(body)))
-        return Answer(status, headers, body)
+            return refusal(failed(error, origin.request_id), origin.request_id)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"x-request-id", origin.request_id.encode()),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        return Answer(HTTPStatus.OK, headers, body)
 
 
 def _emptied(parts: deque[list[CreditApplication]]) -> Iterator[list[CreditApplication]]:
@@ -104,15 +109,14 @@ def _emptied(parts: deque[list[CreditApplication]]) -> Iterator[list[CreditAppli
         yield parts.popleft()
 
 
-def _told(error: Exception, request_id: str) -> Answer:
-    """Make the answer to an error.
-
-    Whoever calls this keeps no reference to the error, whose traceback refers to the frame of who calls: the circle
-    would keep the body of the request in memory until the garbage collector comes, which is rarely.
-    """
-    answered = error if isinstance(error, RequestError) else failed(error, request_id)
-    headers = [(name.encode(), value.encode()) for name, value in answered.headers.items()]
-    return Answer(answered.status, headers, answered.body)
+def refusal(error: RequestError, request_id: str | None = None) -> Answer:
+    """Make the answer to an error, with the id of the request if there was one."""
+    body = error.body
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if request_id is not None:
+        headers.append((b"x-request-id", request_id.encode()))
+    headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    return Answer(error.status, headers, body)
 
 
 def failed(error: Exception, request_id: str | None = None) -> FailedError:

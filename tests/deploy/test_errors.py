@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from credit_risk.serving.settings import Key, Settings
+from deploy.ecs.keys import load_keys
 from tests.deploy.cloud import VENV, Cloud
 from tests.deploy.inventory import assert_refused, inventory
 
@@ -127,6 +129,15 @@ def test_an_invalid_api_keys_file(cloud: Cloud, tmp_path: Path, content: str) ->
 
 def test_a_missing_api_keys_file(cloud: Cloud, tmp_path: Path) -> None:
     assert_refused(cloud.deploy("v1", "--api-keys-file", tmp_path / "none"), "can't be read: No such file")
+
+
+def test_api_keys_keep_their_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"branch": "0" * 64, "partner": {"sha256": "1" * 64, "requests_per_second": 50, "batches": 2}}
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(keys))
+    monkeypatch.setenv("CREDIT_RISK_API_KEYS", load_keys(path)["ApiKeys"])
+    branch, partner = Key(sha256="0" * 64), Key(sha256="1" * 64, requests_per_second=50, batches=2)
+    assert Settings().api_keys == {"branch": branch, "partner": partner}
 
 
 def test_more_api_keys_than_cloudformation_takes(cloud: Cloud, tmp_path: Path) -> None:

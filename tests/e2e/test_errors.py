@@ -64,7 +64,9 @@ def ask(server: Server, method: str, path: str, body: bytes = b"", **headers: st
 def test_what_is_refused_at_once(
     server: Server, method: str, path: str, body: bytes, headers: dict[str, str], status: int
 ) -> None:
-    assert_error(ask(server, method, path, body, **headers), status)
+    answer = ask(server, method, path, body, **{"X-Request-ID": "from-a-caller", **headers})
+    assert_error(answer, status)
+    assert answer.headers["X-Request-ID"] == "from-a-caller"
 
 
 def copy_with_endpoint(folder: Path, statement: str) -> None:

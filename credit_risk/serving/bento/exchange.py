@@ -7,12 +7,12 @@ from contextvars import Context
 from http import HTTPMethod, HTTPStatus
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from credit_risk.contract.errors import FailedError, RequestError
-from credit_risk.serving.endpoints import failed
+from credit_risk.serving.bento.head import CLOSE, head_of
+from credit_risk.serving.endpoints import failed, refusal
 
-CLOSE = (b"connection", b"close")
 CHUNKED = (b"transfer-encoding", b"chunked")
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
@@ -65,7 +65,7 @@ class Exchange(RequestResponseCycle):
             if not self.disconnected:
                 raise
         except Exception as error:  # nothing may go unanswered
-            await self._answer_failure(failed(error))
+            self._answer_failure(failed(error))
         finally:
             self.on_response = lambda: None  # as uvicorn does: it refers back to the connection
 
@@ -115,12 +115,7 @@ class Exchange(RequestResponseCycle):
         self.chunked_encoding = b"content-length" not in names and not self._is_bodiless()
         if self.chunked_encoding:
             headers.append(CHUNKED)
-        lines = [STATUS_LINE[status]]
-        for name, value in headers:
-            lines += (name, b": ", value, b"\r\n")
-        self._head = b"".join(lines)
-        if self._head.count(b"\n") != len(headers) + 1:
-            raise RuntimeError("a header has a line break")
+        self._head = head_of(status, headers)
 
     def _go_on(self, body: bytes, *, is_last: bool) -> None:
         pieces = []
@@ -149,12 +144,13 @@ class Exchange(RequestResponseCycle):
     def _is_bodiless(self) -> bool:
         return self.scope["method"] == HTTPMethod.HEAD or self._status in WITHOUT_BODY
 
-    async def _answer_failure(self, error: FailedError) -> None:
+    def _answer_failure(self, error: FailedError) -> None:
         """Answer what no part of the application has answered."""
+        if self.disconnected:
+            return
         if self.response_started and not self._head:
             self._connection.linger()  # in the middle of an answer; the caller sees that it is cut short
             return
-        body = error.body
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), CLOSE]
-        self._begin(error.status, headers)
+        status, headers, body = refusal(error)
+        self._begin(status, [*headers, CLOSE])
         self._go_on(body, is_last=True)

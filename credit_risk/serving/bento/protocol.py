@@ -13,15 +13,16 @@ from typing import Any
 
 from uvicorn import config as uvicorn_config
 from uvicorn.protocols.http import httptools_impl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from credit_risk.contract.errors import RequestError, UnavailableError
 from credit_risk.serving.bento.connections import Connections, most_connections
 from credit_risk.serving.bento.exchange import Exchange
+from credit_risk.serving.bento.head import CLOSE, head_of
 from credit_risk.serving.bento.parsing import Parsing
 from credit_risk.serving.bento.shedding import Shedding
 from credit_risk.serving.bento.turns import Turns
 from credit_risk.serving.concurrency import ConcurrencyLimit
+from credit_risk.serving.endpoints import refusal
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.settings import Batching, Settings
 
@@ -205,11 +206,9 @@ class GuardedProtocol(Parsing):
             self.guard.answered_all(self)
 
     def _say(self, error: RequestError) -> None:
-        body = error.body
-        headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in {**headers, **error.headers}.items())
-        self.transport.write(STATUS_LINE[error.status] + lines.encode() + b"\r\n" + body)
-        self.guard.answered("", error.status, 0.0)
+        status, headers, body = refusal(error)
+        self.transport.write(head_of(status, [*headers, CLOSE]) + b"\r\n" + body)
+        self.guard.answered("", status, 0.0)
         self.linger()
 
     def _throw_away(self, data: bytes) -> None:

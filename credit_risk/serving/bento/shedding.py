@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from credit_risk.contract.errors import TOO_BUSY, WAITED_TOO_LONG, UnavailableError
+from credit_risk.serving.bento.head import head_of
 from credit_risk.serving.concurrency import ConcurrencyLimit
-from credit_risk.serving.endpoints import request_id_of
+from credit_risk.serving.endpoints import Headers, refusal, request_id_of
 
 Shed = Callable[[str], None]
-Headers = list[tuple[bytes, bytes]]
 
 
 class Shedding:
@@ -29,7 +27,8 @@ class Shedding:
         self._max_latency = max_latency
         self._is_draining = is_draining
         self._shed = shed
-        self._heads = {reason: _head_and_body(reason) for reason in (TOO_BUSY, WAITED_TOO_LONG)}
+        refusals = {reason: refusal(UnavailableError(reason)) for reason in (TOO_BUSY, WAITED_TOO_LONG)}
+        self._written = {reason: (head_of(r.status, r.headers), r.body) for reason, r in refusals.items()}
 
     def reason(self, headers: Headers, arrived: float) -> str | None:
         """Say why to refuse a request that arrived then (perf_counter), if it is to be refused."""
@@ -48,12 +47,5 @@ class Shedding:
     def answer(self, reason: str, headers: Headers) -> bytes:
         """Make the answer, with the request's id."""
         given = next((value for name, value in headers if name == b"x-request-id"), None)
-        head, body = self._heads[reason]
+        head, body = self._written[reason]
         return b"%bx-request-id: %b\r\n\r\n%b" % (head, request_id_of(given).encode(), body)
-
-
-def _head_and_body(reason: str) -> tuple[bytes, bytes]:
-    error = UnavailableError(reason)
-    headers = {"content-type": "application/json", "content-length": str(len(error.body)), **error.headers}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return STATUS_LINE[error.status] + lines.encode(), error.body

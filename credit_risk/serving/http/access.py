@@ -63,7 +63,7 @@ class Access:
             with batch:
                 await self._app(scope, receive, send)
         except RequestError as error:
-            await answer_error(error, send)
+            await answer_error(error, scope, send)
 
     async def _name_of(self, keys: Keys, authorization: bytes | None, scope: Scope) -> str:
         """Find the key that the token belongs to. Raises UnauthorizedError, after a moment, if there is none."""

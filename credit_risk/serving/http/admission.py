@@ -37,7 +37,7 @@ class Admission:
             await self._app(scope, receive, send)
         elif scope["path"] != "/classify_batch" or scope["method"] != "POST":
             await self._answer(scope, receive, send)
-        elif await self._is_admitted(send):
+        elif await self._is_admitted(scope, send):
             begun = perf_counter()
             try:
                 await self._answer(scope, receive, send)
@@ -45,16 +45,16 @@ class Admission:
                 self._seconds = perf_counter() - begun
                 self._turn.release()
 
-    async def _is_admitted(self, send: Send) -> bool:
+    async def _is_admitted(self, scope: Scope, send: Send) -> bool:
         if self._waiting >= MOST_WAITING:
-            await answer_error(self._full(), send)
+            await answer_error(self._full(), scope, send)
             return False
         self._waiting += 1
         try:
             async with asyncio.timeout(MOST_SECONDS):
                 await self._turn.acquire()
         except TimeoutError:
-            await answer_error(self._full(), send)
+            await answer_error(self._full(), scope, send)
             return False
         finally:
             self._waiting -= 1
@@ -69,7 +69,7 @@ class Admission:
                 raise UnsupportedTypeError
             body = await read_body(receive, BODY_LIMITS.get(scope["path"], OTHER_LIMIT))
         except RequestError as error:
-            await answer_error(error, send)
+            await answer_error(error, scope, send)
             return
         if body is not None:
             await self._app(scope, _replaying(body, receive), send)

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from credit_risk.contract.errors import error_body
+from credit_risk.serving.http.answering import request_id
 
 
 class OneErrorBody:
@@ -33,19 +34,18 @@ class OneErrorBody:
             elif message["type"] == "http.response.body":
                 chunks.append(message.get("body", b""))
                 if not message.get("more_body", False):
-                    await _send_error(send, start, b"".join(chunks), head=scope["method"] == "HEAD")
+                    await _send_error(scope, send, start, b"".join(chunks))
 
         await self.app(scope, receive, mended)
 
 
-async def _send_error(send: Send, start: Message, body: bytes, *, head: bool) -> None:
+async def _send_error(scope: Scope, send: Send, start: Message, body: bytes) -> None:
     mended = _mend(start["status"], body)
-    kept = [
-        (name, value) for name, value in start["headers"] if name.lower() not in (b"content-type", b"content-length")
-    ]
-    headers = [*kept, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(mended))]
-    await send({**start, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else mended})
+    headers = {name.lower(): value for name, value in start["headers"]}
+    headers |= {b"content-type": b"application/json", b"content-length": b"%d" % len(mended)}
+    headers.setdefault(b"x-request-id", request_id(scope).encode())
+    await send({**start, "headers": list(headers.items())})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else mended})
 
 
 def _mend(status: int, body: bytes) -> bytes:

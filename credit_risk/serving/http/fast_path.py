@@ -43,7 +43,7 @@ class FastPath:
         try:
             body = await read_body(receive, BODY_LIMITS["/classify"])
         except RequestError as error:
-            await answer_error(error, send)
+            await answer_error(error, scope, send)
             return
         if body is None:
             return

@@ -22,7 +22,7 @@ class KnownPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._paths:
-            await answer_error(NotFoundError(), send)
+            await answer_error(NotFoundError(), scope, send)
         else:
             await self._app(scope, receive, send)
 

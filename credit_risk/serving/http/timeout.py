@@ -37,4 +37,4 @@ class Timeout:
         except TimeoutError:
             if not timer.expired():
                 raise
-            await answer_error(TooSlowError(self._seconds), send)
+            await answer_error(TooSlowError(self._seconds), scope, send)

@@ -27,7 +27,7 @@ def ask(seconds_to_begin: float, seconds_to_end: float) -> tuple[list[Message], 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Timeout(app, 0.05)({"type": "http"}, receive, send))
+    asyncio.run(Timeout(app, 0.05)({"type": "http", "headers": []}, receive, send))
     return sent, has_ended
 
 
