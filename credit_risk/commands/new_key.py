@@ -8,13 +8,13 @@ from hashlib import sha256
 
 import click
 
-from credit_risk.serving.settings import Key
+from credit_risk.serving.settings import MOST_BATCHES, Key
 
 
 @click.command()
 @click.argument("name")
 @click.option("--requests-per-second", type=click.IntRange(1), help="Most requests a second.  [default: no limit]")
-@click.option("--batches", type=click.IntRange(1, 60), help="Most batches at a time.  [default: no limit]")
+@click.option("--batches", type=click.IntRange(1, MOST_BATCHES), help="Most batches at a time.  [default: no limit]")
 def new_key(name: str, requests_per_second: int | None, batches: int | None) -> None:
     """Make an API key for a caller called NAME.
 

@@ -12,16 +12,16 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import Structure, c_double, c_uint64
+from ctypes import Structure, c_double, c_uint64, sizeof
 from hashlib import sha256
 from typing import NamedTuple
 
 from credit_risk.contract.errors import LimitedError
+from credit_risk.serving.settings import MOST_BATCHES
 
-ROWS = 4096  # callers
-MOST_BATCHES = 60  # that a limit may allow
+ROWS = 4096  # callers; more of them share rows
 LOCKS = 2**40  # where locks begin: far behind the content, which they have nothing to do with
-LOCKS_OF_A_ROW = 64
+LOCKS_OF_A_ROW = MOST_BATCHES + 1  # one for its count
 WINDOW = 1.0  # seconds; a caller may send what it may send in that time at once
 
 
@@ -29,7 +29,7 @@ class _Row(Structure):
     _fields_ = (("caller", c_uint64), ("due", c_double))
 
 
-SIZE = (ROWS + 1) * 16  # bytes
+SIZE = sizeof(_Row) * ROWS  # bytes
 
 
 class Quota(NamedTuple):
@@ -79,14 +79,16 @@ class Limits:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, LOCKS + place + slot)
 
     def _place_of(self, caller: str) -> int:
-        """Find the row of a caller, or take a free one for it."""
+        """Find the row of a caller, or take the next free one for it."""
         if caller not in self._places:
             name = int.from_bytes(sha256(caller.encode()).digest()[:8]) or 1
             with self._locked(ROWS * LOCKS_OF_A_ROW):
                 place = name % ROWS
-                while self._rows[place].caller not in (0, name):
+                for _ in range(ROWS):
+                    if self._rows[place].caller in (0, name):
+                        self._rows[place].caller = name
+                        break
                     place = (place + 1) % ROWS
-                self._rows[place].caller = name
             self._places[caller] = place
         return self._places[caller]
 
@@ -112,8 +114,3 @@ def nameless_file(size: int) -> int:
         descriptor = os.dup(file.fileno())
     os.truncate(descriptor, size)
     return descriptor
-
-
-def new_limits() -> Limits:
-    """Make counts that begin at 0, for a process and those that it forks."""
-    return Limits(nameless_file(SIZE), 0)

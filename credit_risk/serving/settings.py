@@ -27,6 +27,7 @@ from credit_risk.record.files import Fsync
 
 PROJECT = Path(__file__).parents[2]  # the folder of service.py, policy.yaml and bentoconfiguration.yaml
 PREFIX = "CREDIT_RISK_"
+MOST_BATCHES = 60  # at a time, that a key may be allowed
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -38,7 +39,7 @@ class Key(BaseModel):
 
     sha256: Annotated[Sha256, Field(description="The sha256 of its token, in hexadecimal.")]
     requests_per_second: Annotated[int | None, Field(ge=1, description="Most requests a second.")] = None
-    batches: Annotated[int | None, Field(ge=1, le=60, description="Most batches at a time.")] = None
+    batches: Annotated[int | None, Field(ge=1, le=MOST_BATCHES, description="Most batches at a time.")] = None
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]

@@ -27,6 +27,7 @@ from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.settings import Batching, Settings
 
 MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
+FROM_ENDPOINTS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 CROWDED = "The service is overloaded: it has too many connections"
 
 
@@ -104,8 +105,8 @@ class GuardedProtocol(Parsing):
         now = perf_counter()
         self._turns.answered(now)
         self.guard.answered(path, status, now - arrived)
-        # What is decided tells how long things take. Refusals do not: those of wrong keys are slow on purpose.
-        is_refused = status != HTTPStatus.OK
+        # Refusals do not tell how long things take: those of wrong keys are slow on purpose.
+        is_refused = status not in FROM_ENDPOINTS
         self._is_under_way_no_more(0.0 if is_refused else now - arrived, is_refused=is_refused)
 
     def reason_to_shed(self) -> str | None:

@@ -15,8 +15,9 @@ from starlette.types import Message, Receive, Scope, Send
 from credit_risk.commands.cli import cli
 from credit_risk.serving.http import failed_keys
 from credit_risk.serving.http.access import BODY_LIMITS, Access
-from credit_risk.serving.limits import new_limits
+from credit_risk.serving.limits import ROWS
 from credit_risk.serving.settings import Key, Keys
+from tests.serving.http.unused import unused_limits
 
 KEYS = {
     name: Key(sha256=sha256(token.encode()).hexdigest())
@@ -68,7 +69,7 @@ def ask(
 
         raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         scope = {"type": "http", "method": "POST", "path": path, "headers": raw, "client": ("10.1.2.3", 5)}
-        await Access(behind, lambda: keys, new_limits(), open_metrics=open_metrics)(scope, receive, send)
+        await Access(behind, lambda: keys, unused_limits(), open_metrics=open_metrics)(scope, receive, send)
 
     asyncio.run(run())
     body = json.loads(sent[1]["body"]) if len(sent) > 1 else None
@@ -160,7 +161,7 @@ def asked_by(access: Access, token: str, path: str = "/classify") -> tuple[int, 
 
 def test_a_caller_is_told_what_is_left_and_when_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
-    access = Access(Behind(), lambda: LIMITED, new_limits(), open_metrics=True)
+    access = Access(Behind(), lambda: LIMITED, unused_limits(), open_metrics=True)
     answers = [asked_by(access, "token-1") for _ in range(4)]
     assert [status for status, _ in answers] == [200, 200, 200, 429]
     assert [headers.get(b"ratelimit") for _, headers in answers] == [
@@ -173,12 +174,18 @@ def test_a_caller_is_told_what_is_left_and_when_to_come_back(monkeypatch: pytest
 
 
 def test_a_caller_has_so_many_batches_at_a_time() -> None:
-    counts = new_limits()
+    counts = unused_limits()
     access = Access(Behind(), lambda: LIMITED, counts, open_metrics=True)
     with counts.batch("bank", 1):
         assert asked_by(access, "token-1", "/classify_batch")[0] == 429
         assert asked_by(access, "token-1", "/classify")[0] == 200
     assert asked_by(access, "token-1", "/classify_batch")[0] == 200
+
+
+def test_more_callers_than_rows_share_them() -> None:
+    counts = unused_limits()
+    for number in range(ROWS + 2):
+        assert counts.take(f"caller-{number}", 10, 100.0).limit == 10
 
 
 def test_guessing_keys_is_seen_by_address_and_without_the_token(caplog: pytest.LogCaptureFixture) -> None:

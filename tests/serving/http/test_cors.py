@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from credit_risk.serving.http.access import Access
 from credit_risk.serving.http.cors import CrossOrigin
-from credit_risk.serving.limits import new_limits
 from credit_risk.serving.settings import Key
+from tests.serving.http.unused import unused_limits
 
 ORIGIN, OTHER = "https://example.com", "https://elsewhere.com"
 KEYS = {"bank": Key(sha256=sha256(b"token").hexdigest())}
@@ -26,7 +26,7 @@ PREFLIGHT = {
 @pytest.fixture
 def client() -> TestClient:
     answer = JSONResponse({}, headers={"x-request-id": "abc"})
-    return TestClient(CrossOrigin(Access(answer, lambda: KEYS, new_limits(), open_metrics=False), (ORIGIN,)))
+    return TestClient(CrossOrigin(Access(answer, lambda: KEYS, unused_limits(), open_metrics=False), (ORIGIN,)))
 
 
 def test_a_preflight_needs_no_key(client: TestClient) -> None:
