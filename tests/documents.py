@@ -10,9 +10,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from attack.catalogue import ATTACKS
+from credit_risk.contract.catalogue import load_catalogue
+from credit_risk.model.explainer import FIELDS_BEHIND
 from credit_risk.serving.settings import PROJECT, Batching, Settings, variable_of
 from tests.test_layers import FLOORS, PACKAGE, imports_of, name_of, room_of
 
+FIELDS_OF_RULES = {
+    "P01": ["income"],
+    "P02": ["amount", "price"],
+    "P03": ["amount"],
+    "P04": ["assets"],
+    "P05": ["debt"],
+}
 SHOWN_AS = {"decision_log": "`decisions` in `BENTOML_HOME`"}
 
 
@@ -30,6 +39,16 @@ def attacks_table() -> str:
     """Tabulate the attacks of `make attack`."""
     rows = [f"| `{attack.name}` | {attack.sentence.rstrip('.')} |" for attack in ATTACKS.values()]
     return "\n".join(["| attack | what is done |", "|---|---|", *rows])
+
+
+def reasons_table() -> str:
+    """Tabulate the codes of reasons, with the project's texts and what they are about."""
+    fields = FIELDS_BEHIND | FIELDS_OF_RULES
+    rows = [
+        f"| {code} | {text} | {', '.join(f'`{field}`' for field in fields[code])} |"
+        for code, text in load_catalogue(PROJECT / "reasons.yaml").reasons.items()
+    ]
+    return "\n".join(["| code | text | fields |", "|---|---|---|", *rows])
 
 
 def _table(heading: str, model: type[BaseModel], name_of_field: Any) -> str:

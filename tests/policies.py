@@ -9,13 +9,15 @@ from credit_risk.contract.policy import Policy
 RULES = st.fixed_dictionaries({"enabled": st.booleans(), "outcome": st.sampled_from(["MAYBE", "DECLINED"])})
 LIMIT = st.one_of(st.integers(1, 100_000).map(float), st.just(5000.0))
 POLICIES = st.builds(
-    lambda cutoffs, income, price, limit, most: Policy.model_validate(
+    lambda cutoffs, income, price, limit, most, assets, debt: Policy.model_validate(
         {
             "cutoffs": {"review_above": min(cutoffs), "decline_above": max(cutoffs)},
             "rules": {
                 "unverified_income": income,
                 "amount_above_price": price,
                 "amount_above_limit": {**limit, "limit": most},
+                "unverified_assets": assets,
+                "unverified_debt": debt,
             },
         }
     ),
@@ -24,6 +26,8 @@ POLICIES = st.builds(
     RULES,
     RULES,
     LIMIT,
+    RULES,
+    RULES,
 )
 ALL_RULES = Policy.model_validate(
     {
@@ -32,6 +36,8 @@ ALL_RULES = Policy.model_validate(
             "unverified_income": {"enabled": True, "outcome": "MAYBE"},
             "amount_above_price": {"enabled": True, "outcome": "DECLINED"},
             "amount_above_limit": {"enabled": True, "outcome": "DECLINED", "limit": 2000.0},
+            "unverified_assets": {"enabled": True, "outcome": "MAYBE"},
+            "unverified_debt": {"enabled": True, "outcome": "MAYBE"},
         },
     }
 )

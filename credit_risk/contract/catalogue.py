@@ -6,6 +6,7 @@ The texts follow sample form C-1 of Regulation B (12 CFR 1002, appendix C) where
 from __future__ import annotations
 
 import hashlib
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -14,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from credit_risk.contract.errors import CatalogueError
 from credit_risk.contract.yaml_file import load_yaml
 
-SCORE_CODES = ("R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "R09", "R10")  # from the score
-RULE_CODES = ("P01", "P02", "P03")  # from the policy's rules
+SCORE_CODES = tuple(f"R{number:02}" for number in range(1, 20))  # from the score
+RULE_CODES = ("P01", "P02", "P03", "P04", "P05")  # from the policy's rules
+# What a rule and the score can both say. If the rule does, the score need not, so the texts may be the same.
+SAID_BY_RULE = {"P01": "R09", "P04": "R14", "P05": "R15"}
 MAX_REASONS = 4  # "disclosure of more than four reasons is not likely to be helpful": comment 9(b)(2)-1 to Regulation B
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
@@ -38,9 +41,16 @@ class Catalogue(BaseModel):
             faults.append(f"no text for {', '.join(missing)}")
         if unknown:
             faults.append(f"there is no {', '.join(unknown)}")
+        faults += [f"{one} and {other} have the same text" for one, other in self._confused()]
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _confused(self) -> list[tuple[str, str]]:
+        """List the codes of equal texts, unless no answer can have both. An applicant could not tell them apart."""
+        texts = {code: " ".join(text.split()).casefold() for code, text in self.reasons.items()}
+        pairs = [(one, other) for one, other in combinations(sorted(texts), 2) if texts[one] == texts[other]]
+        return [(one, other) for one, other in pairs if SAID_BY_RULE.get(one) != other]
 
     @property
     def version(self) -> str:

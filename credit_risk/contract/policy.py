@@ -43,6 +43,9 @@ class Rule(BaseModel):
     outcome: Adverse
 
 
+OFF = Rule(enabled=False, outcome="MAYBE")
+
+
 class LimitRule(Rule):
     """A rule that applies above an amount."""
 
@@ -57,6 +60,8 @@ class Rules(BaseModel):
     unverified_income: Rule
     amount_above_price: Rule
     amount_above_limit: LimitRule
+    unverified_assets: Rule = OFF
+    unverified_debt: Rule = OFF
 
 
 class Outcome(NamedTuple):
@@ -81,8 +86,11 @@ class Policy(BaseModel):
 
     @property
     def version(self) -> str:
-        """The start of the content's sha256. Cutoffs and rules change it; comments and layout do not."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        """The start of the content's sha256. Cutoffs and rules change it; comments and layout do not.
+
+        A rule that a file may leave out counts as left out where it is off, so that older files keep their version.
+        """
+        return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:12]
 
     @cached_property
     def _enabled(self) -> list[tuple[str, Adverse, Check]]:
@@ -91,6 +99,8 @@ class Policy(BaseModel):
             ("P01", self.rules.unverified_income, lambda application: application.income_unverified),
             ("P02", self.rules.amount_above_price, lambda application: application.amount > application.price),
             ("P03", self.rules.amount_above_limit, lambda application: application.amount > limit),
+            ("P04", self.rules.unverified_assets, lambda application: application.assets is None),
+            ("P05", self.rules.unverified_debt, lambda application: application.debt is None),
         ]
         return [(code, rule.outcome, applies) for code, rule, applies in rules if rule.enabled]
 

@@ -36,6 +36,7 @@ USUAL_RANGES: dict[str, tuple[int, int]] = {
 }
 RARELY_UNKNOWN = ("home", "marital", "job")  # `unk` occurs in few rows of the training data
 YOUNGEST_WORKER = 14  # years
+MOST_TIMES_AMOUNT = 6  # that the price is; 99.5 % of the training data is below
 TERM_STEP = 6  # months; every term in the training data is a multiple of it
 _UNUSUAL = {
     name: _warning(f"{name}_unusual", f"{name} is outside the {low} to {high} that the model was trained on")
@@ -47,10 +48,14 @@ _INCOME_UNVERIFIED = _warning("income_unverified", "income is null or 0: nothing
 _TERM_OFF_GRID = _warning("time_off_grid", "time is not a multiple of 6 months, as all of the training data is")
 _SENIORITY_ABOVE_AGE = _warning("seniority_above_age", "seniority would have begun before the age of 14")
 _AMOUNT_ABOVE_PRICE = _warning("amount_above_price", "amount is more than the price of what it is to buy")
+_PRICE_FAR_ABOVE = _warning("price_far_above_amount", f"price is over {MOST_TIMES_AMOUNT} times the amount: verify it")
+_ASSETS_UNVERIFIED = _warning("assets_unverified", "assets is null: the score takes it for the worst")
+_DEBT_UNVERIFIED = _warning("debt_unverified", "debt is null: the score takes it for the worst")
 WARNINGS = (
     *_UNUSUAL.values(),
     *_UNKNOWN.values(),
     *(_INCOME_UNVERIFIED, _TERM_OFF_GRID, _SENIORITY_ABOVE_AGE, _AMOUNT_ABOVE_PRICE),
+    *(_PRICE_FAR_ABOVE, _ASSETS_UNVERIFIED, _DEBT_UNVERIFIED),
 )
 
 
@@ -73,4 +78,10 @@ def warnings_of(application: CreditApplication) -> list[ApplicationWarning]:
         found.append(_SENIORITY_ABOVE_AGE)
     if values["amount"] > values["price"]:
         found.append(_AMOUNT_ABOVE_PRICE)
+    if values["price"] > MOST_TIMES_AMOUNT * values["amount"]:
+        found.append(_PRICE_FAR_ABOVE)
+    if values["assets"] is None:
+        found.append(_ASSETS_UNVERIFIED)
+    if values["debt"] is None:
+        found.append(_DEBT_UNVERIFIED)
     return found

@@ -11,10 +11,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from credit_risk.contract.catalogue import MAX_REASONS, RULE_CODES
+from credit_risk.contract.catalogue import RULE_CODES
 from credit_risk.contract.decision import STATUSES, score_of
 from credit_risk.contract.policy import Policy
-from credit_risk.contract.warning import RARELY_UNKNOWN, TERM_STEP, USUAL_RANGES, WARNINGS, YOUNGEST_WORKER
+from credit_risk.contract.warning import (
+    MOST_TIMES_AMOUNT,
+    RARELY_UNKNOWN,
+    TERM_STEP,
+    USUAL_RANGES,
+    WARNINGS,
+    YOUNGEST_WORKER,
+)
+from credit_risk.deciding.decided import named_reasons
 from credit_risk.model.features import Columns
 from credit_risk.model.scorer import probability_of
 from credit_risk.model.store import StoredModel
@@ -44,8 +52,9 @@ def decide_columns(columns: Columns, model: StoredModel, policy: Policy, *, reas
     if reasons:
         named = [_codes(bits, RULE_CODES) for bits in rules.tolist()]
         adverse = np.flatnonzero(by_score)
-        for row, found in zip(adverse.tolist(), model.explainer.reasons(matrix[adverse]), strict=True):
-            named[row] = (*named[row], *[code for code, _ in found])[:MAX_REASONS]
+        explained = model.explainer.reasons(matrix[adverse], policy.cutoffs.review_above)
+        for row, found in zip(adverse.tolist(), explained, strict=True):
+            named[row] = tuple(code for code, _ in named_reasons(named[row], found))
     warnings = [_codes(bits, WARNING_CODES) for bits in oddities(columns).tolist()]
     return DecidedColumns(status, probabilities, [score_of(margin) for margin in margins], named, warnings)
 
@@ -65,6 +74,8 @@ def outcomes(
         (rules.unverified_income, ~(columns["income"] > 0)),
         (rules.amount_above_price, amount > columns["price"]),
         (rules.amount_above_limit, amount > rules.amount_above_limit.limit),
+        (rules.unverified_assets, np.isnan(columns["assets"])),
+        (rules.unverified_debt, np.isnan(columns["debt"])),
     ]
     asked = [np.where(applies & rule.enabled, STATUSES.index(rule.outcome), 0) for rule, applies in applying]
     status = np.maximum.reduce([by_score, *asked])
@@ -77,6 +88,8 @@ def oddities(columns: Columns) -> WholeNumbers:
     odd += [columns[name] == "unk" for name in RARELY_UNKNOWN]
     odd += [~(columns["income"] > 0), columns["time"] % TERM_STEP > 0]
     odd += [columns["seniority"] > columns["age"] - YOUNGEST_WORKER, columns["amount"] > columns["price"]]
+    odd += [columns["price"] > MOST_TIMES_AMOUNT * columns["amount"]]
+    odd += [np.isnan(columns["assets"]), np.isnan(columns["debt"])]
     return _bits(odd)
 
 

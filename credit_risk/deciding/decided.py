@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.catalogue import MAX_REASONS, SAID_BY_RULE
 from credit_risk.contract.decision import Status
 
 if TYPE_CHECKING:
     from credit_risk.deciding.rendering import Renderer
 
 NamedReasons = tuple[tuple[str, float | None], ...]  # codes; a rule of the policy has no contribution
+
+
+def named_reasons(rules: Sequence[str], reasons: NamedReasons) -> NamedReasons:
+    """Put the reasons of rules, given by code, first, because rules decide whatever the score is; then the score's.
+
+    What a rule says is not said again.
+    """
+    if not rules:
+        return reasons
+    said = {SAID_BY_RULE.get(code) for code in rules}
+    more = [reason for reason in reasons if reason[0] not in said]
+    return (*((code, None) for code in rules), *more)[:MAX_REASONS]
 
 
 class Origin(NamedTuple):

@@ -13,16 +13,13 @@ from time import perf_counter
 from uuid_utils import uuid7
 
 from credit_risk.contract.application import EXAMPLE, CreditApplication
-from credit_risk.contract.catalogue import MAX_REASONS
 from credit_risk.contract.decision import score_of
 from credit_risk.contract.errors import RequestError
-from credit_risk.contract.policy import Outcome
 from credit_risk.contract.warning import warnings_of
-from credit_risk.deciding.decided import Decided, NamedReasons, Origin
+from credit_risk.deciding.decided import Decided, Origin, named_reasons
 from credit_risk.deciding.log import Log
 from credit_risk.deciding.scoring import Score, Scoring, ScoringOnce
 from credit_risk.deciding.terms import CurrentTerms, Terms
-from credit_risk.model.explainer import Reasons
 from credit_risk.model.features import Encoder
 
 Outcomes = list[Decided | Exception]
@@ -48,7 +45,7 @@ class Decider:
 
     async def warm_up(self) -> None:
         """Score and explain an example, so that the first caller need not wait for it. No decision is made."""
-        await self._scoring.score([self._encoder.encode(EXAMPLE)], review_above=0.0)
+        await self._scoring.score([self._encoder.encode(EXAMPLE)], self._terms().policy.cutoffs.review_above)
 
     async def decide(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
         """Decide applications, in order.
@@ -134,15 +131,8 @@ def _decision(
         probability,
         score_of(margin),
         outcome.status,
-        _named_reasons(outcome, reasons),
+        named_reasons(outcome.rules, reasons),
         [warning.code for warning in warnings_of(application)],
         origin,
         terms.renderer,
     )
-
-
-def _named_reasons(outcome: Outcome, reasons: Reasons) -> NamedReasons:
-    """Put the rules' reasons first, because rules decide whatever the score is; then those of the score."""
-    if not outcome.rules:
-        return reasons
-    return (*((code, None) for code in outcome.rules), *reasons)[:MAX_REASONS]

@@ -26,6 +26,8 @@ class Scoring(Protocol):
     async def score(self, rows: Sequence[bytes], review_above: float) -> Sequence[Score | RequestError]:
         """Score encoded rows, in order; explain those whose probability of default is above `review_above`.
 
+        They are compared with applicants who just pass that cutoff.
+
         A row that could not be scored gets an error of its own. Raises RequestError if none could be.
         """
 
@@ -47,7 +49,8 @@ class InProcessScoring:
         adverse = [row for row, probability in enumerate(probabilities) if probability > review_above]
         if adverse:
             of_adverse = None if patterns is None else patterns[:, adverse]
-            for row, against in zip(adverse, self._explainer.reasons(matrix[adverse], of_adverse), strict=True):
+            explained = self._explainer.reasons(matrix[adverse], review_above, of_adverse)
+            for row, against in zip(adverse, explained, strict=True):
                 reasons[row] = against
         return list(map(Score, margins, probabilities, reasons))
 

@@ -1,10 +1,10 @@
-"""Exact contributions of the features to a margin (SHAP values), tabulated for trees of depth 2.
+"""Exact contributions of groups of features to a margin, against a reference row: tabulated for trees of depth 2.
 
-Contributions are Shapley values of the game in which a tree knows some features and averages over the others, weighted
-by the training rows that went each way (Lundberg et al., From local explanations to global understanding with
-explainable AI for trees, Nature Machine Intelligence 2 (2020), algorithm 2; this is what XGBoost's `pred_contribs`
-computes). A tree of depth 2 has at most three splits, so its contributions depend on which of eight patterns a row
-makes, and can be tabulated like its leaves. To explain a row, one row of each table is added up.
+Contributions are Shapley values (1953) of the game in which the groups that play have the row's values, and the others
+have the reference's ("baseline Shapley": Sundararajan and Najmi, The many Shapley values for model explanation, ICML
+2020). So they add up to the difference between the two margins. A tree of depth 2 has at most three splits: its
+contributions depend on which of eight patterns the row makes, and can be tabulated like its leaves. To explain a row,
+one row of each table is added up.
 """
 
 from __future__ import annotations
@@ -23,23 +23,22 @@ if TYPE_CHECKING:
     from credit_risk.model.features import Matrix
 
 Contributions = NDArray[np.float32]  # (n, groups), in log odds of default
-Pair = tuple[NDArray[np.float64], NDArray[np.float64]]  # values of the left and the right child
-Known = tuple[bool, ...]  # by split: whether its outcome is known
 PATTERNS = 8  # of outcomes of the splits: went left at the root, at its left child, at its right child
-# The ways in which the splits of a tree can share features.
+BIT_OF_SPLIT = (0b100, 0b010, 0b001)  # in a pattern
+# The ways in which the splits of a tree can belong to the same groups.
 PARTITIONS = (((0,), (1,), (2,)), ((0, 1), (2,)), ((0, 2), (1,)), ((0,), (1, 2)), ((0, 1, 2),))
 
 
 class ContributionTable:
     """Looks up how much groups of features contribute to the margins of a TreeTable."""
 
-    def __init__(self, trees: TreeTable, group_of: Sequence[int], groups: int) -> None:
-        """`group_of` is the group of each feature, by column. The contributions of a group's features are added up."""
+    def __init__(self, trees: TreeTable, group_of: Sequence[int], groups: int, reference: Matrix) -> None:
+        """`group_of` is the group of each feature, by column; `reference` is a matrix of one row."""
         self._trees = trees
         self._groups = groups
-        by_split = _shapley_values(trees)  # (SPLITS, PATTERNS, trees)
-        table = np.zeros((trees.count, PATTERNS, groups))
         group = np.asarray(group_of)[trees.split_features]  # (trees, SPLITS)
+        by_split = _shapley_values(trees, group, trees.patterns(reference)[:, 0] % PATTERNS)
+        table = np.zeros((trees.count, PATTERNS, groups))
         for split in range(SPLITS):
             table[np.arange(trees.count), :, group[:, split]] += by_split[split].T
         self._table = table.reshape(-1, groups).astype(np.float32)
@@ -57,56 +56,36 @@ class ContributionTable:
         return added
 
 
-def _shapley_values(trees: TreeTable) -> NDArray[np.float64]:
-    """Give the value of each split, pattern and tree, (SPLITS, PATTERNS, trees). Splits on one feature share it."""
-    values = {known: _expected(trees, known) for known in _subsets_of_splits()}
+def _shapley_values(trees: TreeTable, group: NDArray[np.intp], reference: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Give the value of each split, pattern and tree, (SPLITS, PATTERNS, trees). Splits of one group share the first's.
+
+    `group` is the group of each split, (trees, SPLITS), and `reference` the pattern of the reference, (trees,).
+    """
     found = np.zeros((SPLITS, PATTERNS, trees.count))
     for partition in PARTITIONS:
-        of_this = _is_partition(trees.split_features, partition)
+        of_this = _is_partition(group, partition)
         for player in partition:
             others = [other for other in partition if other != player]
-            for known_others in chain.from_iterable(combinations(others, size) for size in range(len(others) + 1)):
-                before = set(chain.from_iterable(known_others))
-                size = len(known_others)
-                chance = factorial(size) * factorial(len(others) - size) / factorial(len(partition))
-                gained = values[_known(before | set(player))] - values[_known(before)]
-                found[player[0]] += np.where(of_this, chance * gained, 0.0)
+            for playing in chain.from_iterable(combinations(others, size) for size in range(len(others) + 1)):
+                chance = factorial(len(playing)) * factorial(len(others) - len(playing)) / factorial(len(partition))
+                before, after = (_values(trees, reference, set(chain(*p))) for p in (playing, (*playing, player)))
+                found[player[0]] += np.where(of_this, chance * (after - before), 0.0)
     return found
 
 
-def _expected(trees: TreeTable, known: Known) -> NDArray[np.float64]:
-    """Give the trees' values by pattern, (PATTERNS, trees), if only these outcomes are known."""
+def _values(trees: TreeTable, reference: NDArray[np.intp], splits: set[int]) -> NDArray[np.float64]:
+    """Give the trees' values by pattern, (PATTERNS, trees), if these splits go as the row does."""
+    from_row = sum(BIT_OF_SPLIT[split] for split in splits)
+    mixed = (np.arange(PATTERNS)[:, np.newaxis] & from_row) | (reference & ~from_row)
     leaves = trees.leaves.reshape(trees.count, PATTERNS).astype(np.float64)
-    left_leaves, right_leaves = (leaves[:, 0b110], leaves[:, 0b100]), (leaves[:, 0b001], leaves[:, 0b000])
-
-    def split(
-        number: int, goes_left: int, pair: tuple[NDArray[np.float64], NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
-        if known[number]:
-            return pair[0] if goes_left else pair[1]
-        share = trees.shares[:, number]
-        return share * pair[0] + (1 - share) * pair[1]
-
-    return np.array(
-        [
-            split(0, pattern & 4, (split(1, pattern & 2, left_leaves), split(2, pattern & 1, right_leaves)))
-            for pattern in range(PATTERNS)
-        ]
-    )
+    values: NDArray[np.float64] = leaves[np.arange(trees.count), mixed]
+    return values
 
 
-def _is_partition(features: NDArray[np.intp], partition: tuple[tuple[int, ...], ...]) -> NDArray[np.bool_]:
-    """Tell which trees, (trees,), use one feature at exactly the splits that the partition puts together."""
+def _is_partition(group: NDArray[np.intp], partition: tuple[tuple[int, ...], ...]) -> NDArray[np.bool_]:
+    """Tell for which trees, (trees,), the splits that the partition puts together, and only those, share a group."""
     player_of = {split: player for player in partition for split in player}
     pairs = combinations(range(SPLITS), 2)
-    same = [(features[:, a] == features[:, b]) == (player_of[a] == player_of[b]) for a, b in pairs]
+    same = [(group[:, a] == group[:, b]) == (player_of[a] == player_of[b]) for a, b in pairs]
     together: NDArray[np.bool_] = same[0] & same[1] & same[2]
     return together
-
-
-def _known(splits: set[int]) -> Known:
-    return tuple(split in splits for split in range(SPLITS))
-
-
-def _subsets_of_splits() -> list[Known]:
-    return [_known(set(chosen)) for size in range(SPLITS + 1) for chosen in combinations(range(SPLITS), size)]

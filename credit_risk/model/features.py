@@ -1,8 +1,8 @@
 """From applications to the float32 rows that the model reads: one row in microseconds, or a whole table by columns.
 
-The features are the applicant's own figures, two ratios of them (both from the data's own repository,
-Part1_CredScoring_Processing.R) and one column for each category seen in training, in the order of a DictVectorizer. A
-missing value is NaN, which XGBoost sends its own way at each split.
+The features are the applicant's own figures, two ratios of them (after the data's own repository,
+Part1_CredScoring_Processing.R) and one column for each category seen in training, in the order of a DictVectorizer.
+What is unknown is NaN: a number that is null, a ratio of such numbers, and each column of a category that is `unk`.
 """
 
 from __future__ import annotations
@@ -23,36 +23,62 @@ if TYPE_CHECKING:
 Columns = Mapping[str, NDArray[Any]]  # one array a field: float64 with NaN for missing, or words
 Matrix = NDArray[np.float32]
 
-NUMERIC = ("seniority", "time", "expenses", "income", "assets", "debt", "amount", "price")
-RATIOS = ("financing_ratio", "repay_capacity")
+NUMERIC = ("seniority", "time", "expenses", "income", "assets", "debt", "amount")
+RATIOS = ("financing_ratio", "free_income_ratio")
 CATEGORICAL = ("home", "records", "job")
+MONTHS_OF_DEBT = 100  # over which a debt is paid back, as the data's own repository has it
 PROTECTED_NUMERIC = ("age",)
 PROTECTED_CATEGORICAL = ("marital",)
+UNKNOWN = "unk"  # the word for a category that nobody knows
 
-# +1: more of it never lowers the probability of default; -1: more of it never raises it. What is absent, such as price,
-# is not constrained.
+# +1: more of it never lowers the probability of default; -1: more of it never raises it. Every feature has a direction,
+# so that there is a worst value, which counts for one that is unknown. The directions of categories are those of the
+# default rates in the public data.
 MONOTONE = {
     "seniority": -1,
+    "time": 1,
+    "expenses": 1,
     "income": -1,
     "assets": -1,
-    "repay_capacity": -1,
-    "records=no": -1,
-    "age": -1,
     "debt": 1,
     "amount": 1,
-    "expenses": 1,
-    "time": 1,
     "financing_ratio": 1,
+    "free_income_ratio": -1,
+    "home=ignore": 1,
+    "home=other": 1,
+    "home=owner": -1,
+    "home=parents": -1,
+    "home=private": -1,
+    "home=rent": 1,
+    "records=no": -1,
     "records=yes": 1,
+    "job=fixed": -1,
+    "job=freelance": 1,
+    "job=others": 1,
+    "job=partime": 1,
+    "age": -1,
+    "marital=divorced": 1,
+    "marital=married": -1,
+    "marital=separated": 1,
+    "marital=single": 1,
+    "marital=widow": -1,
 }
 
 
-def columns_of(applications: Sequence[CreditApplication]) -> Columns:
+def columns_of(applications: Sequence[CreditApplication]) -> dict[str, NDArray[Any]]:
     """Turn applications into a table: each field an array of n, float64 with NaN for missing, or words."""
     values = [application.__dict__ for application in applications]
     return {
         field: np.array([row[field] for row in values], dtype=object if field in CATEGORIES else np.float64)
         for field in FIELDS
+    }
+
+
+def table_of(applicant: Mapping[str, Any]) -> Columns:
+    """Make a table of one applicant from its fields, or from some of them."""
+    return {
+        name: np.array([value], dtype=object if isinstance(value, str) else np.float64)
+        for name, value in applicant.items()
     }
 
 
@@ -65,17 +91,23 @@ def features_of(application: CreditApplication, *, protected: bool) -> dict[str,
         name: math.nan if values[name] is None else float(values[name]) for name in numeric
     }
     features["financing_ratio"] = application.amount / application.price
-    features["repay_capacity"] = _repay_capacity(application)
-    features.update({name: values[name] for name in categorical})
+    features["free_income_ratio"] = _free_income(application) / application.amount
+    for name in categorical:
+        known = values[name] != UNKNOWN
+        features |= {name: values[name]} if known else dict.fromkeys(_columns_of(name), math.nan)
     return features
 
 
-def _repay_capacity(application: CreditApplication) -> float:
-    """How many monthly instalments the free income pays, at least 0: below, a larger amount would look better."""
+def _columns_of(field: str) -> list[str]:
+    """List the names of the columns of a category that is known."""
+    return [f"{field}={word}" for word in CATEGORIES[field] if word != UNKNOWN]
+
+
+def _free_income(application: CreditApplication) -> float:
+    """What is left of a month's income, at least 0: below, a larger amount would look better."""
     if application.income is None or application.debt is None:
         return math.nan
-    free = application.income - application.expenses - application.debt / 100
-    return max(0.0, free) / (application.amount / application.time)
+    return max(0.0, application.income - application.expenses - application.debt / MONTHS_OF_DEBT)
 
 
 class Encoder:
@@ -93,13 +125,13 @@ class Encoder:
         self._pack = struct.Struct(f"{len(self.names)}f").pack
         column = {name: index for index, name in enumerate(self.names)}
         self._numeric = [(name, column[name]) for name in NUMERIC + PROTECTED_NUMERIC if name in column]
-        self._financing_ratio, self._repay_capacity = (column[name] for name in RATIOS)
+        self._financing_ratio, self._free_income_ratio = (column[name] for name in RATIOS)
         self._categories: dict[str, dict[str, int]] = {}
         for name, index in column.items():
             field, is_category, category = name.partition("=")
             if is_category:
                 self._categories.setdefault(field, {})[category] = index
-        self._categorical = list(self._categories.items())
+        self._categorical = [(field, _cells(categories)) for field, categories in self._categories.items()]
         self._blank = [0.0] * len(self.names)
 
     @classmethod
@@ -109,7 +141,7 @@ class Encoder:
     @property
     def monotone_constraints(self) -> tuple[int, ...]:
         """The constraint of each column, as XGBoost takes it."""
-        return tuple(MONOTONE.get(name, 0) for name in self.names)
+        return tuple(MONOTONE[name] for name in self.names)
 
     def encode(self, application: CreditApplication) -> bytes:
         """Encode one application as the bytes of a float32 row."""
@@ -119,11 +151,10 @@ class Encoder:
             value = values[name]
             row[index] = math.nan if value is None else value
         row[self._financing_ratio] = application.amount / application.price
-        row[self._repay_capacity] = _repay_capacity(application)
-        for field, categories in self._categorical:
-            seen = categories.get(values[field])
-            if seen is not None:
-                row[seen] = 1.0
+        row[self._free_income_ratio] = _free_income(application) / application.amount
+        for field, cells in self._categorical:
+            for index, value in cells.get(values[field], ()):
+                row[index] = value
         return self._pack(*row)
 
     def matrix(self, rows: Sequence[bytes]) -> Matrix:
@@ -136,11 +167,18 @@ class Encoder:
         matrix = np.zeros((rows, len(self.names)), dtype=np.float32)
         for name, index in self._numeric:
             matrix[:, index] = columns[name]
-        amount, time = columns["amount"], columns["time"]
-        free = columns["income"] - columns["expenses"] - columns["debt"] / 100
-        matrix[:, self._financing_ratio] = amount / columns["price"]
-        matrix[:, self._repay_capacity] = np.maximum(0.0, free) / (amount / time)
-        for field, categories in self._categorical:
+        free = columns["income"] - columns["expenses"] - columns["debt"] / MONTHS_OF_DEBT
+        matrix[:, self._financing_ratio] = columns["amount"] / columns["price"]
+        matrix[:, self._free_income_ratio] = np.maximum(0.0, free) / columns["amount"]
+        for field, categories in self._categories.items():
+            is_unknown = columns[field] == UNKNOWN
             for category, index in categories.items():
-                matrix[:, index] = columns[field] == category
+                matrix[:, index] = np.where(is_unknown, math.nan, columns[field] == category)
         return matrix
+
+
+def _cells(categories: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
+    """List, for each word of a field, the columns that it sets, with their values."""
+    return {word: [(index, 1.0)] for word, index in categories.items()} | {
+        UNKNOWN: [(index, math.nan) for index in categories.values()]
+    }

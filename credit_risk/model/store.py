@@ -23,8 +23,9 @@ from bentoml.exceptions import BentoMLException, NotFound
 from credit_risk.contract.errors import ModelError
 from credit_risk.model import LATEST, MODEL_NAME
 from credit_risk.model.explainer import Explainer
-from credit_risk.model.features import Encoder
+from credit_risk.model.features import PROTECTED_CATEGORICAL, PROTECTED_NUMERIC, Encoder
 from credit_risk.model.manifest import MANIFEST_FILE, Manifest
+from credit_risk.model.reference import References
 from credit_risk.model.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ class StoredModel:
         """What the model was trained on: `synthetic` or `real`."""
         return str(self.metadata["data_source"])
 
+    @property
+    def protected(self) -> list[str]:
+        """The fields among its features that lending law restricts."""
+        fields = {name.partition("=")[0] for name in self.metadata["features"]}
+        return [field for field in (*PROTECTED_NUMERIC, *PROTECTED_CATEGORICAL) if field in fields]
+
+    @property
+    def lowest_probability(self) -> float:
+        """The lowest probability of default that it gives anybody."""
+        return float(self.metadata["references"][0]["review_above"])
+
     @cached_property
     def encoder(self) -> Encoder:
         return Encoder(self.metadata["features"])
@@ -64,7 +76,7 @@ class StoredModel:
 
     @cached_property
     def explainer(self) -> Explainer:
-        return Explainer(self._booster, self.scorer.table, self.encoder, self.metadata["reference_contributions"])
+        return Explainer(self._booster, self.scorer, self.encoder, References.of(self.metadata["references"]))
 
     @cached_property
     def _booster(self) -> xgb.Booster:
@@ -156,7 +168,7 @@ def check_model(found: bentoml.Model) -> StoredModel:
         raise ModelError(
             f"model {found.tag} is not what was saved: {', '.join(faults)}; restore it or train one with `make train`"
         )
-    if not {"booster_sha256", "reference_contributions"} <= set(metadata) or "predict" not in signatures:
+    if not {"booster_sha256", "references"} <= set(metadata) or "predict" not in signatures:
         raise ModelError(f"model {found.tag} was not saved by this version's train.py; train one with `make train`")
     if signatures["predict"].batch_dim != (0, 0):
         raise ModelError(f"model {found.tag} was saved with another batch_dim than 0; train one with `make train`")

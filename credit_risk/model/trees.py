@@ -33,7 +33,6 @@ class TreeTable:
     """The trees of a booster, laid out as arrays."""
 
     split_features: NDArray[np.intp]  # (trees, SPLITS)
-    shares: NDArray[np.float64]  # (trees, SPLITS): of the training rows, those that went left
 
     def __init__(
         self, features: NDArray[np.intp], thresholds: NDArray[np.float32], leaves: NDArray[np.float32], base: np.float32
@@ -53,9 +52,8 @@ class TreeTable:
         The booster must be a loaded one, because saving rounds the base score. Raises DependencyError if this
         version of XGBoost describes trees in another way.
         """
-        model = json.loads(booster.save_raw("json"))
         try:
-            return cls._read(model["learner"], booster)
+            return cls._read(_learner_of(booster), booster)
         except (KeyError, IndexError, TypeError) as error:
             raise DependencyError(
                 f"XGBoost {version('xgboost')} does not describe its trees as XGBoost 3.2 does ({error!r}); "
@@ -66,7 +64,7 @@ class TreeTable:
     def _read(cls, learner: dict[str, Any], booster: xgb.Booster) -> Self | None:
         count = int(learner["learner_model_param"]["num_feature"])
         trees: list[_Tree] = []
-        for described in learner["gradient_booster"]["model"]["trees"]:
+        for described in _trees_of(learner):
             tree = _read_tree(described)
             if tree is None:
                 return None
@@ -79,7 +77,6 @@ class TreeTable:
         leaves = np.array([tree.leaves for tree in trees], dtype=np.float32)
         table = cls(features, threshold.astype(np.float32), leaves.ravel(), _base_margin(learner))
         table.split_features = splits[:, :, 0].astype(np.intp)
-        table.shares = np.array([tree.shares for tree in trees])
         probe = _probe(feature.astype(np.intp), threshold.astype(np.float32), count)
         exact = np.array_equal(table.margins(probe), booster.inplace_predict(probe, predict_type="margin"))
         return table if exact else None
@@ -111,19 +108,46 @@ class TreeTable:
         return patterns
 
 
+def trees_of(booster: xgb.Booster) -> list[dict[str, Any]]:
+    """Describe the trees of a booster as XGBoost's JSON does."""
+    return _trees_of(_learner_of(booster))
+
+
+def thresholds_of(booster: xgb.Booster, feature: int) -> NDArray[np.float32]:
+    """List the values that a booster splits a feature at, rising."""
+    found = {
+        threshold
+        for tree in trees_of(booster)
+        for threshold, split, child in zip(
+            tree["split_conditions"], tree["split_indices"], tree["left_children"], strict=True
+        )
+        if split == feature and child >= 0
+    }
+    return np.array(sorted(found), dtype=np.float32)
+
+
+def _learner_of(booster: xgb.Booster) -> dict[str, Any]:
+    learner: dict[str, Any] = json.loads(booster.save_raw("json"))["learner"]
+    return learner
+
+
+def _trees_of(learner: dict[str, Any]) -> list[dict[str, Any]]:
+    trees: list[dict[str, Any]] = learner["gradient_booster"]["model"]["trees"]
+    return trees
+
+
 class _Tree(NamedTuple):
     """A tree of depth 2, padded to three splits and eight patterns."""
 
     splits: list[Split]  # of the root, its left and its right child
     leaves: list[np.float32]  # by pattern
-    shares: list[float]  # of the training rows that reached a split, those that went left
 
 
 def _read_tree(tree: dict[str, Any]) -> _Tree | None:
     """Read a tree from XGBoost's JSON. Answers None if it is deeper than 2 or splits on categories."""
     if tree["categories"]:
         return None
-    left, right, cover = tree["left_children"], tree["right_children"], tree["sum_hessian"]
+    left, right = tree["left_children"], tree["right_children"]
     value = [np.float32(condition) for condition in tree["split_conditions"]]  # for a leaf, its weight
 
     def is_leaf(node: int) -> bool:
@@ -133,9 +157,6 @@ def _read_tree(tree: dict[str, Any]) -> _Tree | None:
         if is_leaf(node):
             return NO_SPLIT
         return tree["split_indices"][node], float(value[node]), bool(tree["default_left"][node])
-
-    def share(node: int) -> float:  # by hessian, as XGBoost weighs rows
-        return 1.0 if is_leaf(node) else float(cover[left[node]]) / float(cover[node])
 
     def children(node: int) -> tuple[int, int]:
         return (node, node) if is_leaf(node) else (left[node], right[node])
@@ -151,7 +172,7 @@ def _read_tree(tree: dict[str, Any]) -> _Tree | None:
         for right_left in (False, True)
     ]
     nodes = (0, *below)
-    return _Tree([split(node) for node in nodes], [value[leaf] for leaf in leaf_of], [share(node) for node in nodes])
+    return _Tree([split(node) for node in nodes], [value[leaf] for leaf in leaf_of])
 
 
 def _base_margin(learner: dict[str, Any]) -> np.float32:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from credit_risk.contract.catalogue import Catalogue, load_catalogue
+from credit_risk.contract.errors import PolicyError
 from credit_risk.contract.policy import Policy, load_policy
+from credit_risk.model.store import StoredModel
 from credit_risk.serving.settings import Keys, Settings, load_keys
 
 
@@ -36,7 +38,12 @@ class Rulebook(BaseModel):
         return changes
 
 
-def load_rulebook(settings: Settings) -> Rulebook:
+def load_rulebook(settings: Settings, model: StoredModel) -> Rulebook:
     """Read the files that the settings name. Raises StartupError with one sentence that names what is wrong."""
     policy, catalogue = load_policy(settings.policy), load_catalogue(settings.reasons)
+    if policy.cutoffs.review_above < model.lowest_probability:
+        raise PolicyError(
+            f"policy {settings.policy} approves nobody: its review_above {policy.cutoffs.review_above:g} is below "
+            f"{model.lowest_probability:.4f}, the lowest probability that model {model.tag} gives"
+        )
     return Rulebook(keys=load_keys(settings), policy=policy, catalogue=catalogue)

@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     max_connections: Annotated[
         int, Field(ge=1, description="Most connections of a worker; beyond, the one that has idled longest is closed.")
     ] = 4000
+    allow_protected: Annotated[
+        bool,
+        Field(description="Serve a model even if it decides by age or marital status."),
+    ] = False
     open_metrics: Annotated[
         bool, Field(description="Show /metrics to callers without a key; `false` asks them for one.")
     ] = True

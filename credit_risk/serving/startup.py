@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from credit_risk.contract.errors import ModelError
 from credit_risk.deciding.decider import Decider, Observe
 from credit_risk.deciding.log import DecisionLog, Log, NoLog
 from credit_risk.deciding.rendering import Renderer
@@ -48,9 +49,14 @@ def start_up(configuration: Mapping[str, Any], rulebook: Rulebook | None = None)
     settings = load_settings()
     batching = load_batching(configuration)
     model = load_model(settings.model)
+    if model.protected and not settings.allow_protected:
+        raise ModelError(
+            f"model {model.tag} decides by {' and '.join(model.protected)}, which lending law restricts; "
+            "serve another model, or set CREDIT_RISK_ALLOW_PROTECTED=true"
+        )
     if not model.batchable:
         batching = batching.model_copy(update={"enabled": False})
-    rulebook = rulebook or load_rulebook(settings)
+    rulebook = rulebook or load_rulebook(settings, model)
     return Startup(settings, batching, rulebook, model, release_of(PROJECT), _open_log(settings))
 
 

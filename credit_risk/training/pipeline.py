@@ -14,8 +14,8 @@ import xgboost as xgb
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 
-from credit_risk.model.explainer import Explainer, reference_of
 from credit_risk.model.features import Encoder, Matrix
+from credit_risk.model.reference import Reference
 from credit_risk.training.data import Dataset
 from credit_risk.training.evaluation import FOLDS, REPEATS, CrossValidation, Performance, Rows, holdout_split, splits
 from credit_risk.training.figures import Sample
@@ -28,6 +28,7 @@ from credit_risk.training.recipe import (
     train_tutorial_booster,
     tutorial_matrix,
 )
+from credit_risk.training.references import references_of
 
 TRAININGS = REPEATS * FOLDS
 
@@ -41,7 +42,7 @@ class Trained:
     cross_validation: CrossValidation  # of the recipe, on all rows
     tutorial: CrossValidation  # of the tutorial's model, on the same folds
     test: Performance  # of this booster, on rows that it never saw
-    reference: dict[str, float]  # mean contributions of applicants who just passed, by code
+    references: list[Reference]  # whom applicants are compared with
     held_out: Sample  # the rows that it never saw
     out_of_fold: Sample  # all rows, each scored by a model of the first repeat that never saw it
     contributions: dict[str, NDArray[np.float32]]  # to the margins of the held-out rows, by field
@@ -76,7 +77,11 @@ def train(dataset: Dataset, *, protected: bool, seed: int, advance: Callable[[],
         CrossValidation.of(outcomes, [list(ours[start : start + FOLDS]) for start in repeats]),
         CrossValidation.of(outcomes, [list(tutorials[start : start + FOLDS]) for start in repeats]),
         Performance.of(outcomes[held_out], predict(booster, matrix[held_out])),
-        reference_of(Explainer(booster, None, encoder).contributions(matrix[fitted]), predict(booster, matrix[fitted])),
+        references_of(
+            {field: values[fitted] for field, values in dataset.columns.items()},
+            lambda columns: predict(booster, encoder.encode_columns(columns)),
+            protected=protected,
+        ),
         Sample([dataset.applications[row] for row in held_out], outcomes[held_out], predict(booster, matrix[held_out])),
         Sample(dataset.applications, outcomes, out_of_fold(ours[:FOLDS])),
         contributions_by_field(booster, encoder, matrix[held_out]),
@@ -114,6 +119,6 @@ def metadata_of(trained: Trained, dataset: Dataset, *, protected: str, seed: int
         "cross_validation": {"mean": asdict(trained.cross_validation.mean), "sd": asdict(trained.cross_validation.sd)},
         "tutorial_cross_validation": {"mean": asdict(trained.tutorial.mean), "sd": asdict(trained.tutorial.sd)},
         "test": asdict(trained.test),
-        "reference_contributions": trained.reference,
+        "references": [reference._asdict() for reference in trained.references],
         "versions": {name: importlib.metadata.version(name) for name in versions},
     }

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 
 from credit_risk.contract.application import CreditApplication
-from credit_risk.model.features import Encoder, Matrix, features_of
+from credit_risk.model.features import RATIOS, Encoder, Matrix, features_of
+from credit_risk.training.unknowns import as_the_worst, send_to_the_worse_side
 
 if TYPE_CHECKING:
     from credit_risk.training.evaluation import Outcomes, Probabilities
@@ -53,8 +54,20 @@ def fit_vectorizer(applications: Sequence[CreditApplication], *, protected: bool
 
 def train_booster(matrix: Matrix, default: Outcomes, encoder: Encoder, *, seed: int) -> xgb.Booster:
     """Train on a matrix (n, features) and its outcomes (n,). The same input and seed give the same bytes."""
-    parameters = PARAMETERS | {"seed": seed, "monotone_constraints": encoder.monotone_constraints}
-    return xgb.train(parameters, xgb.DMatrix(matrix, label=default), num_boost_round=ROUNDS)
+    parameters = PARAMETERS | {
+        "seed": seed,
+        "monotone_constraints": encoder.monotone_constraints,
+        "interaction_constraints": _ratios_alone(encoder),
+    }
+    training = xgb.DMatrix(as_the_worst(matrix, encoder), label=default)
+    return send_to_the_worse_side(xgb.train(parameters, training, num_boost_round=ROUNDS), encoder)
+
+
+def _ratios_alone(encoder: Encoder) -> str:
+    """Keep each ratio in trees of its own, so that what it contributes can be shared out among its fields."""
+    ratios = [encoder.names.index(name) for name in RATIOS]
+    others = [column for column in range(len(encoder.names)) if column not in ratios]
+    return str([*([ratio] for ratio in ratios), others])
 
 
 def train_tutorial_booster(matrix: Matrix, default: Outcomes) -> xgb.Booster:

@@ -24,6 +24,8 @@ def policy(*, decline: float = 0.5, review: float = 0.3, **rules: dict[str, Any]
         "unverified_income": {"enabled": False, "outcome": "MAYBE"},
         "amount_above_price": {"enabled": False, "outcome": "MAYBE"},
         "amount_above_limit": {"enabled": False, "outcome": "DECLINED", "limit": 5000},
+        "unverified_assets": {"enabled": False, "outcome": "MAYBE"},
+        "unverified_debt": {"enabled": False, "outcome": "MAYBE"},
     }
     on = {name: off[name] | {"enabled": True} | changes for name, changes in rules.items()}
     return {"cutoffs": {"decline_above": decline, "review_above": review}, "rules": off | on}
@@ -57,6 +59,24 @@ def test_unverified_income_is_approved_unless_the_rule_is_on(application: Credit
     assert on.decide(0.1, EARNING) == ("APPROVED", "APPROVED", ())
 
 
+@pytest.mark.parametrize(("field", "code"), [("assets", "P04"), ("debt", "P05")])
+def test_so_are_unverified_assets_and_debt(field: str, code: str) -> None:
+    unknown, nothing = (CreditApplication(**{**SAMPLE, field: value}) for value in (None, 0.0))
+    rule: dict[str, Any] = {f"unverified_{field}": {}}
+    off, on = Policy.model_validate(policy()), Policy.model_validate(policy(**rule))
+    assert off.decide(0.1, unknown) == ("APPROVED", "APPROVED", ())
+    assert on.decide(0.1, unknown) == ("MAYBE", "APPROVED", (code,))
+    assert on.decide(0.1, nothing) == ("APPROVED", "APPROVED", ())
+
+
+def test_a_file_may_leave_the_newer_rules_out_and_keeps_its_version() -> None:
+    older = policy()
+    for name in ("unverified_assets", "unverified_debt"):
+        del older["rules"][name]
+    assert Policy.model_validate(older).version == Policy.model_validate(policy()).version == "d217c98f5817"
+    assert Policy.model_validate(policy(unverified_debt={})).version != Policy.model_validate(older).version
+
+
 def test_a_hard_rule_decides_whatever_the_score() -> None:
     above = CreditApplication(**{**SAMPLE, "income": 100.0, "amount": 6000, "price": 5500})
     strict = Policy.model_validate(policy(amount_above_limit={}, amount_above_price={}))
@@ -72,7 +92,7 @@ def test_a_hard_rule_decides_whatever_the_score() -> None:
     amount=st.integers(1, 10_000),
     income=st.sampled_from([0.0, None, 100.0]),
     rules=st.dictionaries(
-        st.sampled_from(["unverified_income", "amount_above_price", "amount_above_limit"]),
+        st.sampled_from(["unverified_income", "amount_above_price", "amount_above_limit", "unverified_debt"]),
         st.sampled_from(["MAYBE", "DECLINED"]),
     ),
 )

@@ -38,6 +38,9 @@ def test_a_value_outside_the_usual_range_is_named(field: str) -> None:
         ({"time": 37}, "time_off_grid"),
         ({"seniority": 13}, "seniority_above_age"),
         ({"amount": 1001}, "amount_above_price"),
+        ({"amount": 166}, "price_far_above_amount"),
+        ({"assets": None}, "assets_unverified"),
+        ({"debt": None}, "debt_unverified"),
     ],
 )
 def test_what_is_odd_is_named(changes: dict[str, Any], code: str) -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.errors import RequestError, UnavailableError
+from credit_risk.deciding.columns import decide_columns
 from credit_risk.deciding.decided import Decided
 from credit_risk.deciding.decider import Decider
 from credit_risk.deciding.log import FakeLog, NoLog
 from credit_risk.deciding.scoring import InProcessScoring, Score
+from credit_risk.model.features import columns_of
 from credit_risk.model.store import StoredModel
 from credit_risk.training.data import Dataset
-from tests.deciders import ORIGIN, decide, decider_of, terms_of
+from tests.deciders import ORIGIN, POLICY, decide, decider_of, terms_of
 from tests.policies import ALL_RULES
 
 
@@ -103,6 +105,32 @@ def test_what_is_not_on_record_is_not_decided(model: StoredModel, synthetic: Dat
     found = outcomes_of(decider.decide(synthetic.applications[:5], [ORIGIN] * 5))
     assert found == [ValueError if number == 3 else UnavailableError for number in range(5)]
     assert log.decisions == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "score", "changes"),
+    [
+        ("P01", "R09", {"income": None}),
+        ("P04", "R14", {"assets": None}),
+        ("P05", "R15", {"debt": None}),
+    ],
+)
+def test_what_a_rule_says_the_score_does_not_say_again(
+    model: StoredModel, synthetic: Dataset, rule: str, score: str, changes: dict[str, None]
+) -> None:
+    """The same in one answer as in a table."""
+    applications = [a.model_copy(update=changes) for a in synthetic.applications[:300]]
+    by_policy = {}
+    for policy in (POLICY, ALL_RULES):
+        decisions = decide(decider_of(model, policy=policy), applications)
+        by_policy[policy.version] = [[code for code, _ in decided.reasons] for decided in decisions]
+        assert decide_columns(columns_of(applications), model, policy).reasons == [
+            *map(tuple, by_policy[policy.version])
+        ]
+    without, with_rules = by_policy.values()
+    assert sum(score in codes for codes in without) > 50
+    assert sum(rule in codes for codes in with_rules) > 50
+    assert not any({rule, score} <= set(codes) for codes in with_rules)
 
 
 def test_equal_applications_of_one_request_are_scored_once(model: StoredModel, synthetic: Dataset) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any, get_args
 
+import bentoml
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from credit_risk.contract.application import CreditApplication, Marital
+from credit_risk.contract.application import CATEGORIES, CreditApplication, Marital
+from credit_risk.contract.warning import warnings_of
 from credit_risk.model.scorer import Margins
 from credit_risk.model.store import StoredModel
 from credit_risk.training.data import Dataset, load_dataset
@@ -90,3 +93,58 @@ def test_the_bundled_model_ranks_the_real_applicants(model: StoredModel, real_fi
     real = load_dataset(real_file)
     margin = model.scorer.margins(model.encoder.encode_columns(real.columns))
     assert roc_auc_score(real.default, margin) >= 0.83
+
+
+NOTHING: dict[str, Any] = {"income": None, "assets": None, "debt": None, "home": "unk", "job": "unk"}
+WORST_NUMBERS: dict[str, Any] = {"income": 0.0, "assets": 0.0, "debt": 10_000_000.0}
+
+
+def known_values(field: str) -> list[Any]:
+    """Every word of a category, or the worst of a number, which all others are no worse than."""
+    return [WORST_NUMBERS[field]] if field in WORST_NUMBERS else [w for w in CATEGORIES[field] if w != "unk"]
+
+
+@given(application=APPLICATIONS)
+@pytest.mark.parametrize("fields", [*combinations(NOTHING, 1), *combinations(NOTHING, 2)])
+def test_nothing_is_gained_by_silence(
+    model: StoredModel, fields: tuple[str, ...], application: CreditApplication
+) -> None:
+    """What is left empty scores no better than with any value, whatever else is said."""
+    silent = changed(application, **{field: NOTHING[field] for field in fields})
+    for values in product(*map(known_values, fields)):
+        before, after = margins(model, [changed(silent, **dict(zip(fields, values, strict=True))), silent])
+        assert after >= before
+
+
+def test_silence_turns_no_refusal_into_an_approval(model: StoredModel, synthetic: Dataset, real_file: Path) -> None:
+    for columns in (synthetic.columns, load_dataset(real_file).columns):
+        rows = len(columns["amount"])
+        before = model.scorer.margins(model.encoder.encode_columns(columns))
+        for fields in (*combinations(NOTHING, 1), *combinations(NOTHING, 2)):
+            empty = {f: np.full(rows, np.nan if f in WORST_NUMBERS else "unk", dtype=columns[f].dtype) for f in fields}
+            after = model.scorer.margins(model.encoder.encode_columns({**columns, **empty}))
+            assert (after >= before).all(), fields
+
+
+def test_the_booster_itself_holds_it(model: StoredModel, synthetic: Dataset) -> None:
+    """Whoever loads it without this project's scorer has it, too."""
+    booster = bentoml.xgboost.load_model(model.tag)
+    columns = synthetic.columns
+    for field, worst in WORST_NUMBERS.items():
+        unknown, known = (
+            booster.inplace_predict(model.encoder.encode_columns({**columns, field: np.full(len(synthetic), value)}))
+            for value in (np.nan, worst)
+        )
+        assert (unknown >= known).all()
+
+
+@given(application=APPLICATIONS, time=st.integers(1, 120), times=st.integers(7, 1000))
+def test_a_longer_term_buys_nothing_and_a_far_higher_price_does_not_go_unnoticed(
+    model: StoredModel, application: CreditApplication, time: int, times: int
+) -> None:
+    shorter, longer = (changed(application, time=term) for term in sorted((time, application.time)))
+    before, after = margins(model, [shorter, longer])
+    assert after >= before
+    price = min(application.amount * times, 1_000_000)
+    warned = {warning.code for warning in warnings_of(changed(application, price=price))}
+    assert warned & {"price_far_above_amount", "price_unusual"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction import DictVectorizer
 
-from credit_risk.contract.application import CreditApplication, Home, Job, Marital, Records
+from credit_risk.contract.application import CATEGORIES, CreditApplication, Home, Job, Marital, Records
 from credit_risk.model.features import MONOTONE, Encoder, columns_of, features_of
 from credit_risk.training.recipe import fit_vectorizer
 from tests.corpus import SAMPLE
@@ -64,15 +64,22 @@ def encoded(**changes: Any) -> dict[str, float]:
 def test_missing_is_nan_and_makes_the_ratio_missing() -> None:
     row = encoded(income=None)
     assert np.isnan(row["income"])
-    assert np.isnan(row["repay_capacity"])
-    assert np.isnan(encoded(debt=None)["repay_capacity"])
+    assert np.isnan(row["free_income_ratio"])
+    assert np.isnan(encoded(debt=None)["free_income_ratio"])
+
+
+@pytest.mark.parametrize("field", ["home", "job", "marital"])
+def test_an_unknown_category_is_nan_in_each_of_its_columns(field: str) -> None:
+    row = encoded(**{field: "unk"})
+    columns = {name for name, value in row.items() if np.isnan(value)}
+    assert columns == {f"{field}={word}" for word in CATEGORIES[field] if word != "unk"}
 
 
 def test_the_ratios() -> None:
-    row = encoded(income=200.0, expenses=50, debt=5000.0, amount=1200, price=1600, time=12)
+    row = encoded(income=200.0, expenses=50, debt=5000.0, amount=1200, price=1600)
     assert row["financing_ratio"] == 0.75
-    assert row["repay_capacity"] == 1.0
-    assert encoded(income=10.0, expenses=50)["repay_capacity"] == 0.0
+    assert row["free_income_ratio"] == np.float32(100 / 1200)
+    assert encoded(income=10.0, expenses=50)["free_income_ratio"] == 0.0
 
 
 @pytest.mark.parametrize("protected", [False, True])
@@ -82,14 +89,14 @@ def test_age_and_marital_status_are_features_only_where_asked_for(protected: boo
     assert ("marital=single" in encoder.names) is protected
 
 
-def test_every_constraint_is_of_a_feature_that_exists() -> None:
-    both = [CreditApplication(**{**SAMPLE, "records": records}) for records in get_args(Records)]
+def test_every_feature_has_a_direction() -> None:
+    """An application of unknown categories makes a column of each category."""
+    unknown = dict.fromkeys(("home", "job", "marital"), "unk")
+    both = [CreditApplication(**{**SAMPLE, **unknown, "records": records}) for records in get_args(Records)]
     encoder = Encoder.of(fit_vectorizer(both, protected=True))
     constraints = dict(zip(encoder.names, encoder.monotone_constraints, strict=True))
-    assert set(MONOTONE) <= set(constraints)
-    assert constraints["price"] == constraints["home=owner"] == 0
-    assert constraints["income"] == -1
-    assert constraints["records=yes"] == 1
+    assert constraints == MONOTONE
+    assert set(constraints.values()) == {-1, 1}
 
 
 def test_the_vectorizer_is_dense_float32() -> None:

@@ -86,9 +86,9 @@ def swap_two_features(model_yaml: dict[str, Any]) -> None:
     features[0], features[2] = features[2], features[0]
 
 
-def change_a_contribution(model_yaml: dict[str, Any]) -> None:
-    contributions = model_yaml["metadata"]["reference_contributions"]
-    contributions["R01"] = math.nextafter(contributions["R01"], 1)
+def change_a_reference(model_yaml: dict[str, Any]) -> None:
+    applicant = model_yaml["metadata"]["references"][0]["applicant"]
+    applicant["income"] = math.nextafter(applicant["income"], 1)
 
 
 def change_the_source(model_yaml: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ def change_the_signature(model_yaml: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [swap_two_features, change_a_contribution, change_the_source, change_a_label, change_the_signature]
+    "change", [swap_two_features, change_a_reference, change_the_source, change_a_label, change_the_signature]
 )
 def test_what_is_changed_in_the_metadata_is_noticed(
     model: StoredModel, change: Callable[[dict[str, Any]], None]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import yaml
 
 from credit_risk.contract.errors import CatalogueError, ModelError, PolicyError, SettingError
 from credit_risk.deciding.log import DecisionLog, NoLog
@@ -114,6 +117,29 @@ def test_what_is_wrong_is_told_at_once(
     monkeypatch.setenv(variable, value)
     with pytest.raises(error):
         start_up({})
+
+
+def test_a_policy_that_nobody_could_pass_is_refused(
+    model: StoredModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "policy.yaml"
+    monkeypatch.setenv("CREDIT_RISK_POLICY", str(path))
+    policy = yaml.safe_load((PROJECT / "policy.yaml").read_text())
+    for cutoff in (math.nextafter(model.lowest_probability, 0), model.lowest_probability):
+        path.write_text(yaml.safe_dump({**policy, "cutoffs": {"review_above": cutoff, "decline_above": 0.5}}))
+        refused = cutoff < model.lowest_probability
+        with pytest.raises(PolicyError, match="approves nobody") if refused else nullcontext():
+            start_up({})
+
+
+def test_a_model_that_decides_by_age_needs_a_setting(model: StoredModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = [*model.metadata["features"], "age", "marital=single", "marital=widow"]
+    protected = dataclasses.replace(model, metadata=model.metadata | {"features": features})
+    monkeypatch.setattr("credit_risk.serving.startup.load_model", lambda _: protected)
+    with pytest.raises(ModelError, match=r"decides by age and marital, .* set CREDIT_RISK_ALLOW_PROTECTED=true$"):
+        start_up({})
+    monkeypatch.setenv("CREDIT_RISK_ALLOW_PROTECTED", "true")
+    assert start_up({}).model is protected
 
 
 def test_a_model_that_is_not_batchable_is_not_batched(model: StoredModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,13 +76,13 @@ class Handover:
         os.pwrite(self._descriptor, len(content).to_bytes(LENGTH) + content, place)
         self._place.value = place
 
-    def reload(self) -> None:
+    def reload(self, model: StoredModel) -> None:
         """Read the files of the rulebook anew, and put it in force in all workers at once, or else in none.
 
         One line of the log tells what has changed, or why nothing did.
         """
         try:
-            new = load_rulebook(load_settings())
+            new = load_rulebook(load_settings(), model)
         except StartupError as error:
             logger.error("Nothing was reloaded, and what was in force stays: %s", error)
             return

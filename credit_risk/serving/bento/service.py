@@ -101,7 +101,7 @@ class CreditRiskService(bentoml.Service[T]):
             check_port(http.host.get(), http.port.get())
             check_place(self.startup.settings.decision_log)
         reserve_port()
-        take_over_sighup(self.handover.reload)
+        take_over_sighup(lambda: self.handover.reload(self.startup.model))
         garbage.settle()
         if in_container():
             end_with_a_worker()

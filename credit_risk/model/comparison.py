@@ -1,0 +1,70 @@
+"""What speaks against an applicant, in comparison with one reference: contributions by what they are about.
+
+The contributions of features are exact baseline Shapley values. A ratio belongs to several fields. What the financing
+ratio contributes is about amount and price together. What the free income ratio contributes is shared out among its
+fields; the shares of income and amount together are about the income for the amount.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from credit_risk.model.contributions import Contributions, ContributionTable
+from credit_risk.model.features import Encoder, Matrix
+from credit_risk.model.free_income import FIELDS, FreeIncomeShares
+from credit_risk.model.leaves import LeafTable
+from credit_risk.model.trees import thresholds_of, trees_of
+
+if TYPE_CHECKING:
+    import xgboost as xgb
+
+    from credit_risk.model.scorer import Scorer
+
+# What a contribution may be about. The last one is shared out.
+SUBJECTS = (
+    *FIELDS,
+    "seniority",
+    "assets",
+    "financing_ratio",
+    "records",
+    "job",
+    "home",
+    "time",
+    "age",
+    "marital",
+)
+FREE_INCOME = len(SUBJECTS)
+SHARED = slice(SUBJECTS.index(FIELDS[0]), SUBJECTS.index(FIELDS[-1]) + 1)
+
+
+class Comparison:
+    """Compares rows with one reference."""
+
+    def __init__(self, booster: xgb.Booster, scorer: Scorer, encoder: Encoder, reference: Matrix) -> None:
+        """`reference` is a matrix of one row."""
+        fields = [name.partition("=")[0] for name in encoder.names]
+        subject_of = [FREE_INCOME if field == "free_income_ratio" else SUBJECTS.index(field) for field in fields]
+        self._table: ContributionTable | LeafTable
+        if scorer.table is not None:
+            self._table = ContributionTable(scorer.table, subject_of, FREE_INCOME + 1, reference)
+        else:
+            self._table = LeafTable(trees_of(booster), subject_of, FREE_INCOME + 1, reference)
+        ratio = encoder.names.index("free_income_ratio")
+        places = tuple(encoder.names.index(field) for field in FIELDS)
+        self._free_income = FreeIncomeShares(places, ratio, thresholds_of(booster, ratio), scorer.margins, reference)
+
+    def contributions(self, matrix: Matrix, patterns: NDArray[np.intp] | None = None) -> Contributions:
+        """Give what speaks against each row of a matrix (n, features), in log odds, as (n, SUBJECTS).
+
+        If a TreeTable looked the margins up, pass the `patterns` (trees, n), so that they need not be found again.
+        """
+        if patterns is not None and isinstance(self._table, ContributionTable):
+            found = self._table.of_patterns(patterns)
+        else:
+            found = self._table.contributions(matrix)
+        shares = self._free_income.shares(matrix)
+        found[:, SHARED] += shares
+        return found[:, :FREE_INCOME]
