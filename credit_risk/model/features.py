@@ -16,17 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from credit_risk.contract.application import CATEGORIES, FIELDS, CreditApplication
+from credit_risk.model.ratios import EARLIER_RATIO, RATIO_FUNCTIONS
+from credit_risk.model.ratios import Columns as Columns
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction import DictVectorizer
 
-Columns = Mapping[str, NDArray[Any]]  # one array a field: float64 with NaN for missing, or words
 Matrix = NDArray[np.float32]
 
 NUMERIC = ("seniority", "time", "expenses", "income", "assets", "debt", "amount")
 RATIOS = ("financing_ratio", "free_income_ratio")
 CATEGORICAL = ("home", "records", "job")
-MONTHS_OF_DEBT = 100  # over which a debt is paid back, as the data's own repository has it
 PROTECTED_NUMERIC = ("age",)
 PROTECTED_CATEGORICAL = ("marital",)
 UNKNOWN = "unk"  # the word for a category that nobody knows
@@ -90,8 +90,7 @@ def features_of(application: CreditApplication, *, protected: bool) -> dict[str,
     features: dict[str, float | str] = {
         name: math.nan if values[name] is None else float(values[name]) for name in numeric
     }
-    features["financing_ratio"] = application.amount / application.price
-    features["free_income_ratio"] = _free_income(application) / application.amount
+    features |= {name: RATIO_FUNCTIONS[name][0](application) for name in RATIOS}
     for name in categorical:
         known = values[name] != UNKNOWN
         features |= {name: values[name]} if known else dict.fromkeys(_columns_of(name), math.nan)
@@ -101,13 +100,6 @@ def features_of(application: CreditApplication, *, protected: bool) -> dict[str,
 def _columns_of(field: str) -> list[str]:
     """List the names of the columns of a category that is known."""
     return [f"{field}={word}" for word in CATEGORIES[field] if word != UNKNOWN]
-
-
-def _free_income(application: CreditApplication) -> float:
-    """What is left of a month's income, at least 0: below, a larger amount would look better."""
-    if application.income is None or application.debt is None:
-        return math.nan
-    return max(0.0, application.income - application.expenses - application.debt / MONTHS_OF_DEBT)
 
 
 class Encoder:
@@ -124,14 +116,16 @@ class Encoder:
         self.names = tuple(names)
         self._pack = struct.Struct(f"{len(self.names)}f").pack
         column = {name: index for index, name in enumerate(self.names)}
-        self._numeric = [(name, column[name]) for name in NUMERIC + PROTECTED_NUMERIC if name in column]
-        self._financing_ratio, self._free_income_ratio = (column[name] for name in RATIOS)
+        self._numeric = [(name, index) for name, index in column.items() if name in FIELDS]
+        self._ratios = [(index, *RATIO_FUNCTIONS[name]) for name, index in column.items() if name in RATIO_FUNCTIONS]
+        # To an earlier version an unknown word was one that is not among the columns.
+        self._unknown = 0.0 if EARLIER_RATIO in column else math.nan
         self._categories: dict[str, dict[str, int]] = {}
         for name, index in column.items():
             field, is_category, category = name.partition("=")
             if is_category:
                 self._categories.setdefault(field, {})[category] = index
-        self._categorical = [(field, _cells(categories)) for field, categories in self._categories.items()]
+        self._categorical = [(field, self._cells(categories)) for field, categories in self._categories.items()]
         self._blank = [0.0] * len(self.names)
 
     @classmethod
@@ -150,8 +144,8 @@ class Encoder:
         for name, index in self._numeric:
             value = values[name]
             row[index] = math.nan if value is None else value
-        row[self._financing_ratio] = application.amount / application.price
-        row[self._free_income_ratio] = _free_income(application) / application.amount
+        for index, of_application, _ in self._ratios:
+            row[index] = of_application(application)
         for field, cells in self._categorical:
             for index, value in cells.get(values[field], ()):
                 row[index] = value
@@ -167,18 +161,16 @@ class Encoder:
         matrix = np.zeros((rows, len(self.names)), dtype=np.float32)
         for name, index in self._numeric:
             matrix[:, index] = columns[name]
-        free = columns["income"] - columns["expenses"] - columns["debt"] / MONTHS_OF_DEBT
-        matrix[:, self._financing_ratio] = columns["amount"] / columns["price"]
-        matrix[:, self._free_income_ratio] = np.maximum(0.0, free) / columns["amount"]
-        for field, categories in self._categories.items():
-            is_unknown = columns[field] == UNKNOWN
-            for category, index in categories.items():
-                matrix[:, index] = np.where(is_unknown, math.nan, columns[field] == category)
+        for index, _, of_columns in self._ratios:
+            matrix[:, index] = of_columns(columns)
+        for field, categories in self._categorical:
+            for word, cells in categories.items():
+                rows_of_word = columns[field] == word
+                for index, value in cells:
+                    matrix[rows_of_word, index] = value
         return matrix
 
-
-def _cells(categories: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
-    """List, for each word of a field, the columns that it sets, with their values."""
-    return {word: [(index, 1.0)] for word, index in categories.items()} | {
-        UNKNOWN: [(index, math.nan) for index in categories.values()]
-    }
+    def _cells(self, categories: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
+        """List, for each word of a field, the columns that it sets, with their values."""
+        unknown = {UNKNOWN: [(index, self._unknown) for index in categories.values()]}
+        return unknown | {word: [(index, 1.0)] for word, index in categories.items()}

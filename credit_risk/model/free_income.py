@@ -17,7 +17,8 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from credit_risk.model.features import MONTHS_OF_DEBT, Matrix
+from credit_risk.model.features import Matrix
+from credit_risk.model.ratios import MONTHS_OF_DEBT
 
 FIELDS = ("income", "expenses", "debt", "amount")
 SUBSETS = 2 ** len(FIELDS)  # numbers whose bits say which fields play

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any, get_args
 
 import numpy as np
@@ -103,3 +104,26 @@ def test_the_vectorizer_is_dense_float32() -> None:
     vectorizer: DictVectorizer = fit_vectorizer([CreditApplication(**SAMPLE)], protected=False)
     assert vectorizer.sparse is False
     assert vectorizer.dtype is np.float32
+
+
+@given(applications=st.lists(APPLICATIONS, min_size=1, max_size=8))
+def test_models_on_record_are_encoded_as_they_were(applications: list[CreditApplication]) -> None:
+    """Before there was a free income ratio, the term was part of the ratio, and `unk` a word like others."""
+    encoder = Encoder(["financing_ratio", "home=owner", "home=unk", "job=fixed", "price", "repay_capacity"])
+    expected = [
+        (
+            application.amount / application.price,
+            application.home == "owner",
+            application.home == "unk",
+            application.job == "fixed",
+            application.price,
+            math.nan
+            if None in (application.income, application.debt)
+            else max(0.0, (application.income or 0) - application.expenses - (application.debt or 0) / 100)
+            / (application.amount / application.time),
+        )
+        for application in applications
+    ]
+    rows = encoder.matrix([encoder.encode(application) for application in applications])
+    np.testing.assert_array_equal(rows, np.array(expected, dtype=np.float32))
+    np.testing.assert_array_equal(encoder.encode_columns(columns_of(applications)), rows)
