@@ -30,14 +30,20 @@ def renderer_of(model: StoredModel, policy: Policy = POLICY, catalogue: Catalogu
     return Renderer(model, policy, catalogue, RELEASE)
 
 
-def terms_of(model: StoredModel, policy: Policy = POLICY) -> CurrentTerms:
-    return always(Terms(policy, renderer_of(model, policy)))
+def terms_of(model: StoredModel, policy: Policy = POLICY, catalogue: Catalogue = CATALOGUE) -> CurrentTerms:
+    return always(Terms(policy, renderer_of(model, policy, catalogue)))
 
 
 def decider_of(
-    model: StoredModel, *, policy: Policy = POLICY, log: Log | None = None, scoring: Scoring | None = None
+    model: StoredModel,
+    *,
+    policy: Policy = POLICY,
+    catalogue: Catalogue = CATALOGUE,
+    log: Log | None = None,
+    scoring: Scoring | None = None,
 ) -> Decider:
-    return Decider(model.encoder, scoring or InProcessScoring(model), terms_of(model, policy), log or NoLog())
+    terms = terms_of(model, policy, catalogue)
+    return Decider(model.encoder, scoring or InProcessScoring(model), terms, log or NoLog())
 
 
 def decide(decider: Decider, applications: Sequence[CreditApplication], origin: Origin = ORIGIN) -> list[Decided]:
@@ -57,10 +63,12 @@ def recording(
     writer: RecordWriter,
     *,
     policy: Policy = POLICY,
+    catalogue: Catalogue = CATALOGUE,
     origin: Origin = ORIGIN,
 ) -> list[Decided]:
     """Decide applications, with the decisions on record."""
-    return decide(decider_of(model, policy=policy, log=DecisionLog(writer)), applications, origin)
+    decider = decider_of(model, policy=policy, catalogue=catalogue, log=DecisionLog(writer))
+    return decide(decider, applications, origin)
 
 
 def record_files(folder: Any, **changes: Any) -> RecordFiles:

@@ -37,7 +37,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "uvicorn": ("credit_risk.serving.bento",),
     "circus": ("credit_risk.serving.bento",),
     "prometheus_client": ("credit_risk.serving.metrics",),
-    "bentoml": ("credit_risk.serving.bento", "credit_risk.model.store", "service"),
+    "bentoml": ("credit_risk.serving.bento", "credit_risk.model.store", "credit_risk.model.recorded", "service"),
     "sklearn": ("credit_risk.training",),
     "scipy": ("credit_risk.training",),
     "matplotlib": ("credit_risk.training", "credit_risk.replay.plot"),

@@ -53,10 +53,19 @@ class Catalogue(BaseModel):
         return [(one, other) for one, other in pairs if SAID_BY_RULE.get(one) != other]
 
     @property
+    def content(self) -> bytes:
+        """What is told, as JSON without layout, in the order of the codes."""
+        return self.model_copy(update={"reasons": dict(sorted(self.reasons.items()))}).model_dump_json().encode()
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the content. Texts change it; layout and order do not."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
     def version(self) -> str:
-        """The start of the content's sha256. Texts change it; layout and order do not."""
-        content = self.model_dump_json(exclude={"reasons"}) + repr(sorted(self.reasons.items()))
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        """The start of the content's sha256."""
+        return self.sha256[:12]
 
 
 def load_catalogue(path: Path) -> Catalogue:

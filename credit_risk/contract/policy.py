@@ -85,12 +85,22 @@ class Policy(BaseModel):
     rules: Rules
 
     @property
-    def version(self) -> str:
-        """The start of the content's sha256. Cutoffs and rules change it; comments and layout do not.
+    def content(self) -> bytes:
+        """What decides, as JSON without comments and layout.
 
-        A rule that a file may leave out counts as left out where it is off, so that older files keep their version.
+        A field that is as it is by default is left out: a policy stays the same when a later version knows more rules.
         """
-        return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:12]
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the content. Cutoffs and rules change it; comments and layout do not."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """The start of the content's sha256."""
+        return self.sha256[:12]
 
     @cached_property
     def _enabled(self) -> list[tuple[str, Adverse, Check]]:

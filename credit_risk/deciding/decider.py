@@ -53,7 +53,7 @@ class Decider:
         Every decision among the outcomes is on record. What could not be decided or recorded is an exception in its
         place; one application at fault does not harm the others.
         """
-        outcomes = await self._decide_each(applications, origins)
+        outcomes = await self._decide_each(applications, origins, self._terms())
         try:
             await self._record([outcome for outcome in outcomes if isinstance(outcome, Decided)])
         except RequestError as error:
@@ -79,16 +79,18 @@ class Decider:
         await self._record(decisions)
         return decisions
 
-    async def _decide_each(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
+    async def _decide_each(
+        self, applications: Sequence[CreditApplication], origins: Sequence[Origin], terms: Terms
+    ) -> Outcomes:
         try:
-            return await self._decide_together(applications, origins, self._terms(), self._scoring)
+            return await self._decide_together(applications, origins, terms, self._scoring)
         except RequestError as error:
             return [error] * len(applications)
         except Exception as error:
             if len(applications) == 1:
                 return [error]
             pairs = zip(applications, origins, strict=True)
-            return [(await self._decide_each([application], [origin]))[0] for application, origin in pairs]
+            return [(await self._decide_each([application], [origin], terms))[0] for application, origin in pairs]
 
     async def _decide_together(
         self,

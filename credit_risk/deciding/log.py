@@ -16,7 +16,10 @@ class Log(Protocol):
     """Puts decisions on record."""
 
     async def append(self, decisions: Sequence[Decided]) -> None:
-        """Put all of these decisions on record or none. Raises UnavailableError if that is impossible."""
+        """Put all of these decisions on record or none. Raises UnavailableError if that is impossible.
+
+        They were made by the same terms.
+        """
 
     def is_healthy(self) -> bool:
         """Tell whether decisions can be put on record."""
@@ -37,7 +40,8 @@ class DecisionLog:
             if begin:
                 await asyncio.sleep(0)  # other requests are answered in between
             lines += [decided.renderer.record(decided) for decided in decisions[begin : begin + PART]]
-        await self._writer.append(lines)
+        if decisions:
+            await self._writer.append(lines, decisions[0].renderer.basis)
 
     def is_healthy(self) -> bool:
         return self._writer.is_healthy()

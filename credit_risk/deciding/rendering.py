@@ -18,6 +18,7 @@ from credit_risk.contract.record import SCHEMA
 from credit_risk.contract.warning import WARNINGS
 from credit_risk.deciding.decided import Decided, NamedReasons, Origin
 from credit_risk.model.store import StoredModel
+from credit_risk.record.archive import Basis
 
 _PLAIN = re.compile(r"[\w.:-]*", re.ASCII).fullmatch
 _WARNING_JSON = {warning.code: warning.model_dump_json() for warning in WARNINGS}
@@ -32,9 +33,10 @@ class Renderer:
         self._reason_json = {c: Reason(code=c, text=t).model_dump_json() for c, t in catalogue.reasons.items()}
         self._answered_with = f'"model":"{model.tag}","policy":"{policy.version}"}}'
         self._recorded_with = (
-            f'"model":"{model.tag}","model_sha256":"{model.sha256}","policy":"{policy.version}",'
-            f'"catalogue":"{catalogue.version}","service":{json.dumps(release)}'
+            f'"model":"{model.tag}","model_sha256":"{model.sha256}","model_digest":"{model.digest}",'
+            f'"policy":"{policy.sha256}","catalogue":"{catalogue.sha256}","service":{json.dumps(release)}'
         )
+        self.basis = Basis(policy.content, catalogue.content, model.tag, model.digest, model.files)
 
     def answer(self, decided: Decided) -> bytes:
         """Render the answer, byte for byte what `Decision.model_dump_json` would give."""

@@ -46,6 +46,16 @@ class StoredModel:
     digest: str  # of all its files
 
     @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.report.parent
+
+    @cached_property
+    def files(self) -> dict[Path, bytes]:
+        """All its files, by their paths within the folder."""
+        return {path.relative_to(self.folder): path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+
+    @property
     def sha256(self) -> str:
         """The hash of the booster's file."""
         return str(self.metadata["booster_sha256"])
@@ -80,7 +90,7 @@ class StoredModel:
 
     @cached_property
     def _booster(self) -> xgb.Booster:
-        booster: xgb.Booster = bentoml.xgboost.load_model(self.tag)
+        booster: xgb.Booster = bentoml.xgboost.load_model(bentoml.Model.from_path(self.folder))
         return booster
 
 

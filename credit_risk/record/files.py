@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from credit_risk.contract.errors import NOT_RECORDED, UnavailableError
+from credit_risk.record.archive import FOLDER, Archive, Basis
 
 logger = logging.getLogger("bentoml.credit_risk")
 
@@ -42,15 +43,20 @@ class RecordFiles:
         self._fsync = fsync
         self._rotate_bytes = rotate_bytes
         self._keep_days = keep_days
+        self._archive = Archive(folder / FOLDER)
+        self._archived: Basis | None = None  # beside the open file
+        self._unarchived: Basis | None = None  # what could not be
         self._file: _File | None = None
         self._ends = 0.0  # when the day of the open file ends, in seconds since the epoch
         self._fault: str | None = None
         self._syncing = ThreadPoolExecutor(1, thread_name_prefix="sync-records")
         self._sync_is_due = False
 
-    async def append(self, lines: Sequence[bytes]) -> None:
+    async def append(self, lines: Sequence[bytes], basis: Basis | None = None) -> None:
         try:
             file = self._file_for(sum(map(len, lines)))
+            if basis is not None and basis is not self._archived:
+                self._keep(basis)
             file.write(lines)
             if self._fsync == "batch":
                 await file.sync(self._syncing)
@@ -65,6 +71,8 @@ class RecordFiles:
         if self._fault is not None:
             try:
                 probe_folder(self._folder)
+                if self._unarchived is not None:
+                    self._keep(self._unarchived)
             except OSError:
                 return False
             self._recovered()
@@ -89,7 +97,13 @@ class RecordFiles:
             self._remove_old(now)
         return self._file
 
+    def _keep(self, basis: Basis) -> None:
+        self._unarchived = basis
+        self._archive.keep(basis)
+        self._archived, self._unarchived = basis, None
+
     def _close_file(self) -> None:
+        self._archived = None  # the folder may be another one when the next file is opened
         if self._file is not None:
             self._syncing.submit(self._file.close, sync=self._fsync != "never")
             self._file = None

@@ -5,16 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from credit_risk.contract.errors import DataError
-from credit_risk.contract.record import DecisionRecord
+from credit_risk.contract.record import ArchivedLine, DecisionRecord, Kind
 from credit_risk.record.files import FILES
 
 STDIN = "-"
+ARCHIVED = b'"archive":'  # as a key: within a record's texts its quotation marks are escaped
+
+
+L = TypeVar("L", bound=BaseModel)
 
 
 class Entry(NamedTuple):
@@ -35,6 +40,12 @@ class LogReader:
         self.size = None if STDIN in self._files else sum(Path(file).stat().st_size for file in self._files)
         self.skipped = 0
         self.torn: list[str] = []  # places of last lines that a crash cut off
+        self.archived: dict[tuple[Kind, str], bytes] = {}  # what was read of policies and catalogues, by their sha256
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where the files are."""
+        return list(dict.fromkeys(Path(file).parent for file in self._files if file != STDIN))
 
     def entries(self) -> Iterator[Entry]:
         """Read the records. Raises DataError that names the file, the line and the fields at fault, but no value."""
@@ -45,14 +56,25 @@ class LogReader:
                     for number, line in enumerate(stream, 1):
                         if lenient and not (line.startswith(b"{") and b'"schema"' in line):
                             self.skipped += 1
-                        elif record := self._record(line, f"{name}:{number}"):
+                        elif ARCHIVED in line:
+                            self._archive(line, f"{name}:{number}")
+                        elif record := self._parsed(line, f"{name}:{number}", DecisionRecord):
                             yield Entry(f"{name}:{number}", len(line), record)
             except OSError as error:
                 raise DataError(f"{name} can't be read: {error.strerror}") from None
 
-    def _record(self, line: bytes, place: str) -> DecisionRecord | None:
+    def _archive(self, line: bytes, place: str) -> None:
+        found = self._parsed(line, place, ArchivedLine)
+        if found is None or found.content is None:
+            return
+        content = found.content.encode()
+        if sha256(content).hexdigest() != found.sha256:
+            raise DataError(f"{place} was changed: the {found.archive} is not the one of its sha256")
+        self.archived[found.archive, found.sha256] = content
+
+    def _parsed(self, line: bytes, place: str, kind: type[L]) -> L | None:
         try:
-            return DecisionRecord.model_validate_json(line)
+            return kind.model_validate_json(line)
         except ValidationError as error:
             faults = error.errors(include_input=False, include_context=False)
         if faults[0]["type"] == "json_invalid" and not line.endswith(b"\n"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from credit_risk.contract.errors import SettingError
+from credit_risk.record.archive import FOLDER, Archive, Basis
 from credit_risk.record.files import Fsync, RecordFiles, probe_folder
 from credit_risk.record.stream import RecordStream
 
@@ -17,8 +18,11 @@ Place = str | Literal["off", "stdout"]  # otherwise a folder
 class RecordWriter(Protocol):
     """Writes records, each of which is one line."""
 
-    async def append(self, lines: Sequence[bytes]) -> None:
-        """Write all of these lines or none. Raises UnavailableError if that is impossible."""
+    async def append(self, lines: Sequence[bytes], basis: Basis | None = None) -> None:
+        """Write all of these lines or none. Raises UnavailableError if that is impossible.
+
+        `basis` is what these decisions were made with. It is archived first, unless it is already.
+        """
 
     def is_healthy(self) -> bool:
         """Tell whether lines can be written."""
@@ -34,6 +38,19 @@ def open_writer(place: Place, *, fsync: Fsync, rotate_bytes: int, keep_days: int
     if place == STDOUT:
         return RecordStream()
     return RecordFiles(Path(place), fsync=fsync, rotate_bytes=rotate_bytes, keep_days=keep_days)
+
+
+def archive_at(place: Place, basis: Basis) -> None:
+    """Archive in this folder what decisions will be made with. Raises SettingError if that is impossible."""
+    if place in (OFF, STDOUT):
+        return
+    try:
+        Archive(Path(place, FOLDER)).keep(basis)
+    except OSError as error:
+        raise SettingError(
+            f"what decides can't be archived in {Path(place, FOLDER)}: {error.strerror}; put that right, "
+            "or name another folder in CREDIT_RISK_DECISION_LOG, or stdout, or off"
+        ) from None
 
 
 def check_place(place: Place) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 from credit_risk.contract.record import DecisionRecord, RecordedReason
 from credit_risk.record.reader import Entry
+from credit_risk.replay.replayer import Again
 
 SHOWN = 20  # differences that are kept to be shown; all are counted
 TOLERANCES = {"margin": 1e-6, "probability_of_default": 1e-6, "reasons": 1e-5} | dict.fromkeys(
-    ("score", "status", "warnings", "model", "model_sha256"), 0.0
+    ("score", "status", "warnings", "model", "model_sha256", "model_digest"), 0.0
 )
+NOT_IN_SCHEMA_1 = ("reasons", "warnings", "model_digest")  # or told by the version of the time in another way
 
 
 class Differences:
@@ -20,15 +22,17 @@ class Differences:
 
     def __init__(self) -> None:
         self.count = 0
+        self.earlier = 0  # decisions of schema 1, of which reasons and warnings were not compared
         self.shown: list[str] = []
         # The ids of a long log would not fit into memory. SQLite moves them to a temporary file when they grow.
         self._ids = sqlite3.connect("")
         self._ids.executescript("PRAGMA journal_mode = OFF; CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
 
-    def compare(self, entry: Entry, new: DecisionRecord, *, same_versions: bool) -> None:
+    def compare(self, entry: Entry, again: Again) -> None:
         """Compare a record with the same decision made again, and look for its id among those before."""
         recorded = entry.record
-        found = list(differences(recorded, new, same_versions=same_versions))
+        found = list(differences(recorded, again))
+        self.earlier += recorded.schema_version == 1 and not again.changed
         if not self._ids.execute("INSERT OR IGNORE INTO ids VALUES (?)", (recorded.decision_id,)).rowcount:
             found.append("decision_id is on record before")
         self.count += len(found)
@@ -36,18 +40,26 @@ class Differences:
             self.shown.append(f"{entry.place}: decision {recorded.decision_id}: {difference}")
 
 
-def differences(recorded: DecisionRecord, new: DecisionRecord, *, same_versions: bool) -> Iterator[str]:
+def differences(recorded: DecisionRecord, again: Again) -> Iterator[str]:
     """Say what is wrong with a record. Figures are shown, but no field of the application.
 
     If the decision was made again with another model or policy, only the application itself is compared.
     """
+    new = again.record
     if recorded.application_sha256 != new.application_sha256:
         yield "application_sha256 is not that of the application"
-    if not same_versions:
+    if again.changed:
         return
     if recorded.features != new.features:
         yield "features are not those of the application"
+    is_earlier = recorded.schema_version == 1
+    if again.told is not None:
+        untold = [reason.code for reason in recorded.reasons if reason.code not in again.told]
+        if untold:
+            yield f"reasons: the catalogue has no text for {', '.join(untold)}"
     for field, tolerance in TOLERANCES.items():
+        if is_earlier and field in NOT_IN_SCHEMA_1:
+            continue
         old_value, new_value = getattr(recorded, field), getattr(new, field)
         if not _same(old_value, new_value, tolerance):
             yield f"{field}: {_shown(old_value)} on record, {_shown(new_value)} replayed"

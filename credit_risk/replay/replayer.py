@@ -6,52 +6,96 @@ its model and its policy can be checked; the rest of a record, such as the time 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
+from typing import NamedTuple
 
 from credit_risk.contract.catalogue import RULE_CODES, SCORE_CODES, Catalogue
-from credit_risk.contract.errors import ModelError
 from credit_risk.contract.policy import Policy
 from credit_risk.contract.record import DecisionRecord
 from credit_risk.deciding.decided import Origin
 from credit_risk.deciding.decider import Decider
 from credit_risk.deciding.log import NoLog
 from credit_risk.deciding.rendering import Renderer
-from credit_risk.deciding.scoring import InProcessScoring
+from credit_risk.deciding.scoring import InProcessScoring, Score, Scoring
 from credit_risk.deciding.terms import Terms, always
-from credit_risk.model.store import StoredModel, load_model
+from credit_risk.model.scorer import probability_of
+from credit_risk.model.store import StoredModel
 from credit_risk.record.reader import Entry
+from credit_risk.replay.sources import Sources
 
 # The texts of reasons are not on record, so any will do.
 CATALOGUE = Catalogue(language="en", reasons={code: code for code in SCORE_CODES + RULE_CODES})
 
 
-class Replayer:
-    """Makes decisions again, with one model or each with the model that its record names."""
+Named = tuple[str | None, ...]  # what a record names
 
-    def __init__(self, policy: Policy, model: StoredModel | None) -> None:
+
+class Again(NamedTuple):
+    """A decision made again."""
+
+    record: DecisionRecord
+    changed: bool  # whether by another model or policy than the record names
+    told: frozenset[str] | None  # codes of reasons that the catalogue has texts for; a what-if does not look
+
+
+class ScoresAlone:
+    """Scores as a model of an earlier version did, and explains nothing, which that version did in another way."""
+
+    def __init__(self, model: StoredModel) -> None:
+        self._encoder = model.encoder
+        self._scorer = model.scorer
+
+    async def score(self, rows: Sequence[bytes], review_above: float) -> list[Score]:  # noqa: ARG002 - the seam's
+        margins = self._scorer.margins(self._encoder.matrix(rows)).tolist()
+        return [Score(margin, probability_of(margin), ()) for margin in margins]
+
+
+class Replayer:
+    """Makes decisions again, each with what its record names, or with the model or policy of a what-if."""
+
+    def __init__(self, sources: Sources, policy: Policy | None, model: StoredModel | None) -> None:
+        self._sources = sources
         self._policy = policy
         self._model = model
-        self._loaded: dict[str, StoredModel] = {}
+        self._is_strict = policy is None and model is None
+        self._deciders: dict[Named, Decider] = {}
 
-    async def replay(self, entries: Sequence[Entry]) -> list[DecisionRecord]:
-        """Give the new records, in order. Raises ModelError if a record's model can't be loaded."""
-        records: list[DecisionRecord] = []
-        for tag, run in groupby(entries, key=lambda entry: entry.record.model):
-            same_model = list(run)
-            model = self._model or self._recorded_model(tag, same_model[0].place)
-            terms = always(Terms(self._policy, Renderer(model, self._policy, CATALOGUE, release="")))
-            decider = Decider(model.encoder, InProcessScoring(model), terms, NoLog())
-            applications = [entry.record.application for entry in same_model]
-            decisions = await decider.decide_all([applications], Origin("", None))
-            records += [DecisionRecord.model_validate_json(decided.renderer.record(decided)) for decided in decisions]
-        return records
+    async def replay(self, entries: Sequence[Entry]) -> list[Again]:
+        """Make decisions again, in order. Raises DataError or ModelError if what decided one is missing."""
+        alike: dict[Named, list[int]] = defaultdict(list)
+        for number, entry in enumerate(entries):
+            alike[_named_by(entry.record)].append(number)
+        found: dict[int, Again] = {}
+        for key, numbers in alike.items():
+            first = entries[numbers[0]]
+            if key not in self._deciders:
+                self._deciders[key] = self._decider_of(first)
+            applications = [entries[number].record.application for number in numbers]
+            decisions = await self._deciders[key].decide_all([applications], Origin("", None))
+            changed = self._is_changed(first.record)
+            told = self._sources.codes_of(first) if self._is_strict and first.record.schema_version > 1 else None
+            for number, decided in zip(numbers, decisions, strict=True):
+                record = DecisionRecord.model_validate_json(decided.renderer.record(decided))
+                found[number] = Again(record, changed, told)
+        return [found[number] for number in range(len(entries))]
 
-    def _recorded_model(self, tag: str, place: str) -> StoredModel:
-        if tag not in self._loaded:
-            try:
-                self._loaded[tag] = load_model(tag)
-            except ModelError as error:
-                fault = str(error).partition(";")[0]  # the advice to train a model would not bring this one back
-                raise ModelError(f"{fault}; it decided {place}: import it with `make import FROM=FILE`") from None
-        return self._loaded[tag]
+    def _decider_of(self, entry: Entry) -> Decider:
+        model = self._model or self._sources.model_of(entry)
+        policy = self._policy or self._sources.policy_of(entry)
+        explains = self._model is not None or entry.record.schema_version > 1
+        scoring: Scoring = InProcessScoring(model) if explains else ScoresAlone(model)
+        terms = always(Terms(policy, Renderer(model, policy, CATALOGUE, release="")))
+        return Decider(model.encoder, scoring, terms, NoLog())
+
+    def _is_changed(self, record: DecisionRecord) -> bool:
+        policy, model = self._policy, self._model
+        if policy is not None and not policy.sha256.startswith(record.policy):
+            return True
+        if model is None:
+            return False
+        return model.tag != record.model or model.digest != (record.model_digest or model.digest)
+
+
+def _named_by(record: DecisionRecord) -> Named:
+    return record.model, record.model_sha256, record.model_digest, record.policy, record.catalogue

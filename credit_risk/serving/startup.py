@@ -13,7 +13,7 @@ from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.deciding.terms import CurrentTerms, Terms
 from credit_risk.model.store import StoredModel, load_model
-from credit_risk.record.writer import open_writer
+from credit_risk.record.writer import archive_at, open_writer
 from credit_risk.serving.release import release_of
 from credit_risk.serving.rulebook import Rulebook, load_rulebook
 from credit_risk.serving.settings import PROJECT, Batching, Settings, load_batching, load_settings
@@ -34,6 +34,16 @@ class Startup:
         """Make what decisions are made by and told in under a rulebook."""
         renderer = Renderer(self.model, rulebook.policy, rulebook.catalogue, self.release)
         return Terms(rulebook.policy, renderer)
+
+    def archive(self, rulebook: Rulebook) -> None:
+        """Archive beside the decision log what decides under a rulebook. Raises SettingError if that is impossible."""
+        archive_at(self.settings.decision_log, self.terms(rulebook).renderer.basis)
+
+    def load_rulebook(self) -> Rulebook:
+        """Read the files of the rulebook anew, and archive it. Raises StartupError if either is impossible."""
+        rulebook = load_rulebook(load_settings(), self.model)
+        self.archive(rulebook)
+        return rulebook
 
     def decider(self, terms: CurrentTerms, observe: Observe) -> Decider:
         """Make what decides. This loads the model's booster, which takes a second."""

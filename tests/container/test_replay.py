@@ -21,7 +21,7 @@ def test_what_was_decided_is_decided_again(image: Image, tmp_path: Path, where: 
         with serving(CREDIT_RISK_DECISION_LOG=str(tmp_path / "log")) as server:
             for body in GOOD.values():
                 assert post(server.url, body)[0] == 200
-        log.write_bytes(b"".join(path.read_bytes() for path in (tmp_path / "log").iterdir()))
+        log.write_bytes(b"".join(path.read_bytes() for path in (tmp_path / "log").glob("*.ndjson")))
     else:
         with running(image) as container:
             for body in GOOD.values():

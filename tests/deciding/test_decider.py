@@ -151,3 +151,14 @@ def test_a_change_of_policy_waits_for_the_end_of_a_large_request(model: StoredMo
     assert {id(decided.renderer) for decided in decisions} == {id(before.renderer)}
     later = asyncio.run(decider.decide_all(parts, ORIGIN))
     assert {id(decided.renderer) for decided in later} == {id(after.renderer)}
+
+
+def test_applications_that_are_decided_one_by_one_after_a_fault_are_decided_by_the_same_terms(
+    model: StoredModel, synthetic: Dataset
+) -> None:
+    before, after = terms_of(model)(), terms_of(model, ALL_RULES)()
+    upcoming, log = [before, after], FakeLog()
+    applications = synthetic.applications[:5]
+    decider = Decider(model.encoder, Failing(model, [applications[3]]), lambda: upcoming.pop(0), log)
+    asyncio.run(decider.decide(applications, [ORIGIN] * 5))
+    assert {id(decided.renderer) for decided in log.decisions} == {id(before.renderer)}

@@ -18,7 +18,17 @@ from credit_risk.deciding.decided import Origin
 from credit_risk.model.scorer import probability_of
 from credit_risk.model.store import StoredModel
 from credit_risk.training.data import Dataset
-from tests.deciders import RELEASE, answers_of, decide, decider_of, record_files, recording, renderer_of
+from tests.deciders import (
+    CATALOGUE,
+    POLICY,
+    RELEASE,
+    answers_of,
+    decide,
+    decider_of,
+    record_files,
+    recording,
+    renderer_of,
+)
 from tests.record.test_files import lines_of
 
 ODD = EXAMPLE.model_copy(update={"home": "unk", "marital": "unk", "job": "unk", "time": 7, "amount": 99_999, "age": 18})
@@ -52,8 +62,10 @@ def test_every_decision_is_on_record_as_it_was_made(model: StoredModel, syntheti
         assert record.probability_of_default == probability_of(record.margin)
         assert [reason.code for reason in record.reasons] == [reason.code for reason in answer.reasons]
         assert record.warnings == [warning.code for warning in answer.warnings]
-        assert (record.model, record.policy) == (answer.model, answer.policy)
+        assert (record.model, record.policy[:12]) == (answer.model, answer.policy)
         assert record.model_sha256 == model.metadata["booster_sha256"]
+        assert (record.policy, record.catalogue) == (POLICY.sha256, CATALOGUE.sha256)
+        assert record.model_digest == model.digest
         assert (record.request_id, record.caller, record.service) == (*CALLER, RELEASE)
         row = bytes.fromhex(record.features)
         assert struct.unpack(f"<{len(row) // 4}f", row)

@@ -80,7 +80,9 @@ def test_a_bad_file_leaves_everything_as_it_was(tmp_path: Path) -> None:
         hang_up(server)
         assert policies_of(server) == {version}
         lines = [line for line in server.log.read_text().splitlines() if "eloaded" in line]
-        for line, fault in zip(lines, (f"policy {policy} is not YAML", f"policy {policy} approves nobody"), strict=True):
+        for line, fault in zip(
+            lines, (f"policy {policy} is not YAML", f"policy {policy} approves nobody"), strict=True
+        ):
             assert "Nothing was reloaded, and what was in force stays" in line
             assert fault in line
         assert "Traceback" not in server.log.read_text()

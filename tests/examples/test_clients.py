@@ -127,7 +127,7 @@ def test_the_application_is_the_example_of_the_contract() -> None:
 def test_a_decision_is_on_record_under_the_id_of_the_request(client: Client, service: Server, decisions: Path) -> None:
     outcome = client.decide(service.url, token=TOKEN)
     assert outcome.status == 0, outcome.errors
-    records = [json.loads(line) for path in decisions.iterdir() for line in path.read_text().splitlines()]
+    records = [json.loads(line) for path in decisions.glob("*.ndjson") for line in path.read_text().splitlines()]
     [record] = [record for record in records if record["request_id"] == outcome.request_id]
     assert outcome.output.splitlines() == [
         f"{record['status']}, with a probability of default of {round(record['probability_of_default'], 4)}",

@@ -21,10 +21,9 @@ from credit_risk.commands import replay as module
 from credit_risk.commands.cli import cli
 from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.policy import Policy, load_policy
-from credit_risk.contract.record import DecisionRecord
 from credit_risk.model.store import StoredModel, load_model, sha256_of
 from credit_risk.record.reader import Entry
-from credit_risk.replay.replayer import Replayer
+from credit_risk.replay.replayer import Again, Replayer
 from credit_risk.training.data import Dataset
 from credit_risk.training.recipe import train_booster
 from tests.conftest import PROJECT
@@ -111,7 +110,7 @@ def test_many_are_replayed_a_chunk_at_a_time(log: Path, monkeypatch: pytest.Monk
     sizes: list[int] = []
 
     class Counting(Replayer):
-        async def replay(self, entries: Sequence[Entry]) -> list[DecisionRecord]:
+        async def replay(self, entries: Sequence[Entry]) -> list[Again]:
             sizes.append(len(entries))
             return await super().replay(entries)
 
@@ -292,8 +291,9 @@ def test_a_model_that_is_not_there_is_named_with_the_fix(log: Path) -> None:
     result = run(log)
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: there is no model credit_risk_model:nowhere in the BentoML model store; it decided "
-        f"{log}:2: import it with `make import FROM=FILE`\n"
+        f"Error: there is no model credit_risk_model:nowhere in {log.parent}/archive or the BentoML model store; "
+        f"it decided {log}:2: name the archive that was beside the log with --archive, or import it with "
+        "`make import FROM=FILE`\n"
     )
 
 
@@ -304,13 +304,16 @@ def test_a_tag_that_moves_is_not_what_was_on_record(log: Path) -> None:
     assert "model: credit_risk_model:latest on record, " in run(log).output
 
 
-def test_a_policy_that_is_not_in_use_must_be_named(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = load_policy(PROJECT / "policy.yaml").version
+def test_a_policy_that_is_nowhere_must_be_named(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = load_policy(PROJECT / "policy.yaml").sha256
     other = write_policy(tmp_path / "other.yaml", cutoffs={"decline_above": 0.6})
     monkeypatch.setenv("CREDIT_RISK_POLICY", str(other))
     result = run(log)
     assert result.exit_code == 1
-    assert f"{log}:1 was decided by policy {recorded}, and {other} is {load_policy(other).version}" in result.stderr
+    assert result.stderr == (
+        f"Error: {log}:1 was decided by policy {recorded}, which is not in {log.parent}/archive or {other}: name the "
+        "archive that was beside the log with --archive, or make it a what-if with --policy\n"
+    )
     assert run(log, "--policy", PROJECT / "policy.yaml").output == f"{N} decisions, all identical\n"
 
 

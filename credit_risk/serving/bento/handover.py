@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 import mmap
 import os
+from collections.abc import Callable
 from ctypes import c_uint64
 from typing import Self
 
 from credit_risk.contract.errors import ModelError, StartupError
 from credit_risk.model.store import StoredModel
 from credit_risk.serving.limits import SIZE, Limits, nameless_file
-from credit_risk.serving.rulebook import Rulebook, load_rulebook
-from credit_risk.serving.settings import load_settings
+from credit_risk.serving.rulebook import Rulebook
 
 logger = logging.getLogger("bentoml.credit_risk")
 
@@ -76,13 +76,13 @@ class Handover:
         os.pwrite(self._descriptor, len(content).to_bytes(LENGTH) + content, place)
         self._place.value = place
 
-    def reload(self, model: StoredModel) -> None:
+    def reload(self, load: Callable[[], Rulebook]) -> None:
         """Read the files of the rulebook anew, and put it in force in all workers at once, or else in none.
 
-        One line of the log tells what has changed, or why nothing did.
+        `load` reads them, or raises StartupError. One line of the log tells what has changed, or why nothing did.
         """
         try:
-            new = load_rulebook(load_settings(), model)
+            new = load()
         except StartupError as error:
             logger.error("Nothing was reloaded, and what was in force stays: %s", error)
             return

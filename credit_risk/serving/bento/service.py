@@ -100,8 +100,9 @@ class CreditRiskService(bentoml.Service[T]):
         with _refuse_to_start_wrong():
             check_port(http.host.get(), http.port.get())
             check_place(self.startup.settings.decision_log)
+            self.startup.archive(self.startup.rulebook)
         reserve_port()
-        take_over_sighup(lambda: self.handover.reload(self.startup.model))
+        take_over_sighup(lambda: self.handover.reload(self.startup.load_rulebook))
         garbage.settle()
         if in_container():
             end_with_a_worker()
