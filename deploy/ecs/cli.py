@@ -75,6 +75,11 @@ def cli() -> None:
 @click.option("--min-tasks", type=click.IntRange(min=1), help="Minimum number of tasks. Initially 1.")
 @click.option("--max-tasks", type=click.IntRange(min=1), help="Maximum number of tasks. Initially 4.")
 @click.option(
+    "--log-retention-days",
+    type=click.IntRange(min=1),
+    help="Days to keep the log with the decisions, of those that CloudWatch offers. Initially 1096.",
+)
+@click.option(
     "--alarm-email", help='Email address for alarms, which its owner must confirm; "" for none. Initially none.'
 )
 @click.option(
@@ -152,13 +157,15 @@ def logs(since: timedelta, follow: bool, stack: str, region: str | None, dry_run
 
 @cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--with-log", is_flag=True, help="Delete the log with the decisions, too.")
 @stack_option
 @region_option
 @dry_run_option
-def destroy(yes: bool, stack: str, region: str | None, dry_run: bool) -> None:
-    """Delete the whole stack, with images, API keys and logs."""
+def destroy(yes: bool, with_log: bool, stack: str, region: str | None, dry_run: bool) -> None:
+    """Delete the whole stack, with images and API keys, and keep its log, which has the decisions."""
     deployment = Deployment(Aws(region, dry_run=dry_run), stack)
     deployment.state()
     if not (yes or dry_run):
-        click.confirm(f"Permanently delete {stack} with its images, API keys and logs?", abort=True)
-    deployment.destroy()
+        what = "images, API keys and log, which has the decisions" if with_log else "images and API keys"
+        click.confirm(f"Permanently delete {stack} with its {what}?", abort=True)
+    deployment.destroy(with_log=with_log)

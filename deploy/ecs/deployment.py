@@ -62,8 +62,9 @@ class Deployment:
         if not self._aws.dry_run:
             self._report(previous)
 
-    def destroy(self) -> None:
+    def destroy(self, *, with_log: bool) -> None:
         """Delete the stack, and the task definitions that CloudFormation leaves behind. Raises DeployError."""
+        group = self.state().outputs.get("LogGroup")
         self._stack.delete()
         # CloudFormation only deregisters task definitions, and AWS lists inactive ones forever.
         statuses = ("INACTIVE", "ACTIVE") if self._aws.dry_run else ("INACTIVE",)
@@ -74,7 +75,15 @@ class Deployment:
         for start in range(0, len(arns), _MAX_DELETED):
             batch = arns[start : start + _MAX_DELETED]
             self._aws.run("ecs", "delete-task-definitions", "--task-definitions", *batch)
-        if not self._aws.dry_run:
+        delete_log = ("logs", "delete-log-group", "--log-group-name", group or "")
+        if group and with_log:
+            self._aws.run(*delete_log)
+        if self._aws.dry_run:
+            return
+        if group and not with_log:
+            click.echo(f"The log {group}, which has the decisions, is kept; `aws {' '.join(delete_log)}` deletes it.")
+            click.echo(f"Deleted all else of {self.name} in {self._aws.region}.")
+        else:
             click.echo(f"Deleted all of {self.name} in {self._aws.region}.")
 
     def _push(self, image: Image) -> None:

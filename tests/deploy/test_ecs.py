@@ -50,7 +50,10 @@ def test_dry_runs_change_nothing_and_show_no_key(deployed: Cloud) -> None:
     assert values["Memory"] is None  # keeps its previous value
     assert "delete-stack --stack-name credit-risk" in destroy.stdout
     assert "ecs describe-services --cluster credit-risk" in status.stdout
-    assert "logs filter-log-events --log-group-name /ecs/credit-risk" in logs.stdout
+    group = outputs_of(deployed)["LogGroup"]
+    assert f"logs filter-log-events --log-group-name {group}" in logs.stdout
+    assert "delete-log-group" not in destroy.stdout
+    assert f"delete-log-group --log-group-name {group}" in deployed.run("destroy", "--with-log", "--dry-run").stdout
 
 
 def test_a_dry_run_of_the_first_deployment_needs_no_credentials(cloud: Cloud) -> None:
@@ -91,6 +94,7 @@ def test_update_roll_back_and_destroy(cloud: Cloud) -> None:
 
     second = cloud.deploy("v2", "--memory", "1024", **there)
     assert second.returncode == 0, second.stderr
+    (group,) = cloud.client("logs", region).describe_log_groups()["logGroups"]
     assert running_image(cloud, region).endswith("/credit-risk:v2")
     assert outputs_of(cloud, region)["PreviousImageTag"] == "v1"
 
@@ -115,8 +119,13 @@ def test_update_roll_back_and_destroy(cloud: Cloud) -> None:
     assert "credit-risk" in inventory(cloud, region)["stacks"]
     destroy = cloud.run("destroy", stdin="y\n", **there)
     assert destroy.returncode == 0, destroy.stderr
-    assert f"Deleted all of credit-risk in {region}" in destroy.stdout
-    assert inventory(cloud, region) == before
+    assert f"The log {group['logGroupName']}, which has the decisions, is kept" in destroy.stdout
+    assert f"Deleted all else of credit-risk in {region}" in destroy.stdout
+    assert inventory(cloud, region) == before | {"log groups": [group["logGroupName"]]}
+    beside_it = cloud.deploy("v1", "--plain-http", "--api-keys-file", cloud.keys_file, **there)
+    assert beside_it.returncode == 0, beside_it.stderr
+    assert len(inventory(cloud, region)["log groups"]) == 2
+    assert cloud.run("destroy", "--yes", "--with-log", **there).returncode == 0
     assert_refused(cloud.run("status", **there), f"no stack credit-risk in {region}")
 
 
@@ -124,8 +133,11 @@ def test_a_certificate_means_https_and_a_redirect(cloud: Cloud) -> None:
     region = "eu-north-1"
     there = {"AWS_DEFAULT_REGION": region}
     arn = cloud.client("acm", region).request_certificate(DomainName="risk.example.com")["CertificateArn"]
-    first = cloud.deploy("v1", "--certificate", arn, "--api-keys-file", cloud.keys_file, **there)
+    options = ("--certificate", arn, "--log-retention-days", "1827")
+    first = cloud.deploy("v1", *options, "--api-keys-file", cloud.keys_file, **there)
     assert first.returncode == 0, first.stderr
+    (group,) = cloud.client("logs", region).describe_log_groups()["logGroups"]
+    assert group["retentionInDays"] == 1827
     assert outputs_of(cloud, region)["Url"].startswith("https://")
     elb = cloud.client("elbv2", region)
     (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
@@ -136,7 +148,9 @@ def test_a_certificate_means_https_and_a_redirect(cloud: Cloud) -> None:
     assert listeners[443]["DefaultActions"][0]["Type"] == "forward"
     redirect = listeners[80]["DefaultActions"][0]
     assert (redirect["Type"], redirect["RedirectConfig"]["Protocol"]) == ("redirect", "HTTPS")
-    assert cloud.run("destroy", "--yes", **there).returncode == 0
+    destroy = cloud.run("destroy", "--yes", "--with-log", **there)
+    assert f"Deleted all of credit-risk in {region}" in destroy.stdout
+    assert inventory(cloud, region)["log groups"] == []
 
 
 def test_a_failed_push_leaves_the_repository_and_deploying_again_continues(cloud: Cloud) -> None:
@@ -180,11 +194,12 @@ def test_status_shows_what_runs_and_alarms(deployed: Cloud) -> None:
 def test_logs_prints_recent_lines(deployed: Cloud) -> None:
     logs = deployed.client("logs")
     now = int(time.time() * 1000)
-    logs.create_log_stream(logGroupName="/ecs/credit-risk", logStreamName="task/1")
+    group = outputs_of(deployed)["LogGroup"]
+    logs.create_log_stream(logGroupName=group, logStreamName="task/1")
     events = [{"timestamp": now - 3_600_000, "message": "an hour ago"}, {"timestamp": now, "message": "just now"}]
-    logs.put_log_events(logGroupName="/ecs/credit-risk", logStreamName="task/1", logEvents=events)
+    logs.put_log_events(logGroupName=group, logStreamName="task/1", logEvents=events)
     last_minutes, last_hours = deployed.run("logs"), deployed.run("logs", "--since", "2h")
-    logs.delete_log_stream(logGroupName="/ecs/credit-risk", logStreamName="task/1")
+    logs.delete_log_stream(logGroupName=group, logStreamName="task/1")
     assert [line.split(maxsplit=1)[1] for line in last_minutes.stdout.splitlines()] == ["just now"]
     assert [line.split(maxsplit=1)[1] for line in last_hours.stdout.splitlines()] == ["an hour ago", "just now"]
 

@@ -48,7 +48,7 @@ def test_outputs_name_the_resources(deployed: Cloud) -> None:
     assert outputs["RepositoryUri"] == REPOSITORY
     assert outputs["Url"].startswith("http://credit-risk-")
     assert outputs["Cluster"] == "credit-risk"
-    assert outputs["LogGroup"] == "/ecs/credit-risk"
+    assert outputs["LogGroup"].startswith("credit-risk-LogGroup-")
     assert outputs["ImageTag"] == "v1"
     assert outputs["PreviousImageTag"] == ""
 
@@ -71,7 +71,7 @@ def test_the_container_is_small_sealed_and_watched(deployed: Cloud) -> None:
     assert container["healthCheck"]["command"][:3] == ["CMD", "python", "-c"]
     assert "http://127.0.0.1:3000/readyz" in container["healthCheck"]["command"][3]
     assert container["logConfiguration"]["logDriver"] == "awslogs"
-    assert container["logConfiguration"]["options"]["awslogs-group"] == "/ecs/credit-risk"
+    assert container["logConfiguration"]["options"]["awslogs-group"] == outputs_of(deployed)["LogGroup"]
     definition = deployed.client("ecs").describe_task_definition(taskDefinition="credit-risk")["taskDefinition"]
     assert definition["memory"] == "512"
 
@@ -99,7 +99,8 @@ def test_roles_may_use_what_belongs_to_this_service_only(deployed: Cloud) -> Non
     assert statements["LogIn"]["Action"] == "ecr:GetAuthorizationToken"
     assert [sid for sid, entry in statements.items() if entry.get("Resource") == "*"] == ["LogIn"]
     assert statements["Pull"]["Resource"] == f"arn:aws:ecr:{REGION}:123456789012:repository/credit-risk"
-    assert statements["Log"]["Resource"] == f"arn:aws:logs:{REGION}:123456789012:log-group:/ecs/credit-risk"
+    group = outputs_of(deployed)["LogGroup"]
+    assert statements["Log"]["Resource"] == f"arn:aws:logs:{REGION}:123456789012:log-group:{group}"
 
 
 def test_tasks_are_reached_by_the_load_balancer_only(deployed: Cloud) -> None:
@@ -127,9 +128,9 @@ def test_the_load_balancer_asks_tasks_whether_they_are_ready(deployed: Cloud) ->
     assert listener["DefaultActions"][0]["TargetGroupArn"] == group["TargetGroupArn"]
 
 
-def test_logs_are_kept_for_90_days_and_alarms_sent(deployed: Cloud) -> None:
+def test_logs_are_kept_for_25_months_at_least_and_alarms_sent(deployed: Cloud) -> None:
     (group,) = deployed.client("logs").describe_log_groups()["logGroups"]
-    assert group["retentionInDays"] == 90
+    assert group["retentionInDays"] == 1096
     (subscription,) = deployed.client("sns").list_subscriptions()["Subscriptions"]
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "risk@example.com")
 

@@ -83,7 +83,7 @@ def test_parameters_have_the_defaults_of_a_small_service(template: dict[str, Any
         "Memory": "512",
         "MinTasks": 1,
         "MaxTasks": 4,
-        "LogRetentionDays": 90,
+        "LogRetentionDays": 1096,
         "LatencyAlarmSeconds": 0.25,
         "AlarmEmail": "",
     }
