@@ -16,15 +16,18 @@ from rich.console import Console
 from rich.progress import Progress
 
 from credit_risk.commands.options import PATH, model_option, policy_option, reasons_option
-from credit_risk.contract.catalogue import load_catalogue
+from credit_risk.contract.catalogue import Catalogue, load_catalogue
 from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.errors import DataError
-from credit_risk.contract.policy import load_policy
-from credit_risk.model.store import load_model
+from credit_risk.contract.policy import Policy, load_policy
+from credit_risk.model.store import StoredModel, load_model
 from credit_risk.portfolio.checking import Chunk
 from credit_risk.portfolio.readers import Report, check_paths, read
+from credit_risk.portfolio.recording import Recording
 from credit_risk.portfolio.scoring import score_chunk
 from credit_risk.portfolio.writer import Output
+from credit_risk.serving.release import release_of
+from credit_risk.serving.settings import PROJECT
 
 TERMINATED = 128 + signal.SIGTERM  # the exit status that shells give
 
@@ -48,6 +51,9 @@ class _Counts:
 @reasons_option
 @click.option("--no-reasons", is_flag=True, help="Leave the reasons out, which is faster.")
 @click.option("--rows-at-once", default=50_000, type=click.IntRange(1), help="Rows in memory at once.")
+@click.option(
+    "--decision-log", type=PATH, help="Folder to record the decisions in, for replay, with an archive of what decided."
+)
 @click.option("--strict", is_flag=True, help="Write no decisions, and fail, if any row is refused.")
 def score(
     applications: Path,
@@ -58,28 +64,35 @@ def score(
     reasons: Path,
     no_reasons: bool,
     rows_at_once: int,
+    decision_log: Path | None,
     strict: bool,
 ) -> None:
     """Decide the APPLICATIONS in a file (.csv, .ndjson or .parquet), one row each, as the service would."""
     rejects = rejects or output.with_name(f"{output.stem}.rejects.csv")
     check_paths(applications, output, rejects)
     loaded = load_model(model), load_policy(policy), load_catalogue(reasons)
+    recording: Recording | None = None
     try:
         with ExitStack() as stack:
             # On SIGTERM the context managers still remove what is half written.
             stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _exit))
             refused, decided = stack.enter_context(Output(rejects)), stack.enter_context(Output(output))
+            if decision_log:  # ends first, so that a decision that can be read is on record
+                made = Recording(decision_log, f"score {applications.name}", *loaded, release_of(PROJECT))
+                recording = stack.enter_context(made)
             progress = stack.enter_context(Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()))
             counts = _decide_all(
                 applications,
                 rows_at_once,
                 _reporter(progress),
-                lambda chunk: score_chunk(chunk, *loaded, reasons=not no_reasons),
+                lambda chunk: _decide(chunk, loaded, recording, reasons=not no_reasons),
                 decided,
                 refused,
             )
             refused.whole = counts.refused > 0
             decided.whole = bool(counts.statuses) and not (strict and counts.refused)
+            if recording:
+                recording.whole = decided.whole
     except OSError as error:
         folder = Path(error.filename or output).parent
         raise click.ClickException(f"{folder} can't be written to: {error.strerror}; name a folder that can") from None
@@ -112,6 +125,13 @@ def _decide_all(
             decided.write(columns)
             counts.statuses.update(columns["Status"].to_pylist())
     return counts
+
+
+def _decide(
+    chunk: Chunk, loaded: tuple[StoredModel, Policy, Catalogue], recording: Recording | None, *, reasons: bool
+) -> dict[str, pa.Array]:
+    ids = recording.record(chunk) if recording else None
+    return score_chunk(chunk, *loaded, reasons=reasons, decision_ids=ids)
 
 
 def _reporter(progress: Progress) -> Report:

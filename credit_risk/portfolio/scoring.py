@@ -18,9 +18,18 @@ INPUT = "input_"  # put in front of an input column whose name an output column 
 
 
 def score_chunk(
-    chunk: Chunk, model: StoredModel, policy: Policy, catalogue: Catalogue, *, reasons: bool = True
+    chunk: Chunk,
+    model: StoredModel,
+    policy: Policy,
+    catalogue: Catalogue,
+    *,
+    reasons: bool = True,
+    decision_ids: pa.Array | None = None,
 ) -> dict[str, pa.Array]:
-    """Decide the n applications of a chunk. Gives (n,) for each output column, after the columns passed through."""
+    """Decide the n applications of a chunk. Gives (n,) for each output column, after the columns passed through.
+
+    `decision_ids` are those under which the decisions are on record, if they are.
+    """
     decided = decide_columns(chunk.columns, model, policy, reasons=reasons)
     output = {
         "row": pa.array(chunk.numbers),
@@ -34,6 +43,8 @@ def score_chunk(
     output["warnings"] = _lists(decided.warnings, lambda codes: codes)
     for name, version in (("model", model.tag), ("policy", policy.version), ("catalogue", catalogue.version)):
         output[name] = pa.repeat(version, len(chunk.numbers))
+    if decision_ids is not None:
+        output["decision_id"] = decision_ids
     return {_input_name(name, output): cells for name, cells in chunk.passed.items()} | output
 
 

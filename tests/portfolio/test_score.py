@@ -25,6 +25,7 @@ from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.errors import InvalidRequestError
 from credit_risk.contract.parsing import parse_application
 from credit_risk.contract.policy import Policy
+from credit_risk.contract.record import DecisionRecord
 from credit_risk.model.features import columns_of
 from credit_risk.model.store import StoredModel
 from credit_risk.portfolio.checking import Chunk
@@ -352,3 +353,43 @@ def test_it_decides_with_the_services_settings(
     monkeypatch.setenv("CREDIT_RISK_MODEL", "credit_risk_model:nowhere")
     assert "no model credit_risk_model:nowhere" in run(tmp_path / "in.csv", "-o", tmp_path / "out.ndjson").output
     assert run(tmp_path / "in.csv", "-o", tmp_path / "out.ndjson", "--model", model.tag).exit_code == 0
+
+
+def replayed(log: Path) -> str:
+    return CliRunner().invoke(cli, ["replay", str(log)]).output
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
+def test_it_leaves_a_record_that_can_be_replayed_where_asked_for(
+    model: StoredModel, synthetic: Dataset, tmp_path: Path, kind: str
+) -> None:
+    applications, log = [*synthetic.applications[:300], EXAMPLE], tmp_path / "log"
+    rows = [application.model_dump() | {"decision_id": f"of another {kind}"} for application in applications]
+    source = write(tmp_path / f"in.{kind}", rows)
+    result = run(source, "-o", tmp_path / "out.ndjson", "--decision-log", log, "--rows-at-once", 100)
+    assert result.exit_code == 0, result.output
+    decisions = [json.loads(line) for line in (tmp_path / "out.ndjson").read_text().splitlines()]
+    assert {decision["input_decision_id"] for decision in decisions} == {f"of another {kind}"}
+    [file] = log.glob("decisions-*.ndjson")
+    records = [DecisionRecord.model_validate_json(line) for line in file.read_bytes().splitlines()]
+    assert [record.decision_id for record in records] == [decision["decision_id"] for decision in decisions]
+    assert [record.application for record in records] == applications
+    assert [record.status for record in records] == [decision["Status"] for decision in decisions]
+    assert [[reason.code for reason in r.reasons] for r in records] == [decision["reasons"] for decision in decisions]
+    assert {(record.model, record.policy) for record in records} == {(model.tag, POLICY.sha256)}
+    assert {(record.request_id, record.caller) for record in records} == {(f"score in.{kind}", None)}
+    assert file.stat().st_mode & 0o077 == 0
+    assert replayed(log) == "301 decisions, all identical\n"
+
+
+def test_it_leaves_no_record_of_decisions_that_are_not_written(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.csv", [SAMPLE, SAMPLE | {"income": "much"}])
+    log = tmp_path / "log"
+    assert run(source, "-o", tmp_path / "out.csv", "--decision-log", log, "--strict").exit_code == 1
+    assert [path.name for path in log.iterdir()] == ["archive"]
+    assert run(source, "-o", tmp_path / "out.csv", "--decision-log", log).exit_code == 0
+    assert replayed(log) == "1 decision, all identical\n"
+    (tmp_path / "file").write_text("")
+    refused = run(source, "-o", tmp_path / "out.csv", "--decision-log", tmp_path / "file")
+    assert refused.exit_code == 1
+    assert "can't be written to" in refused.output

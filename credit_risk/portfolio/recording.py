@@ -1,0 +1,70 @@
+"""The decisions of a file on record, as the service would leave them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from credit_risk.contract.application import FIELDS, CreditApplication
+from credit_risk.contract.catalogue import Catalogue
+from credit_risk.contract.policy import Policy
+from credit_risk.deciding.decided import Origin
+from credit_risk.deciding.decider import Decider
+from credit_risk.deciding.log import NoLog
+from credit_risk.deciding.rendering import Renderer
+from credit_risk.deciding.scoring import InProcessScoring
+from credit_risk.deciding.terms import Terms, always
+from credit_risk.model.store import StoredModel
+from credit_risk.portfolio.checking import Chunk
+from credit_risk.record.archive import FOLDER, Archive
+
+PART = 1000  # decisions that are made at once
+
+
+class Recording(AbstractContextManager[Any]):
+    """A file of a decision log. It appears at the end, if `whole` was set by then, and what decided beside it."""
+
+    def __init__(
+        self, folder: Path, origin: str, model: StoredModel, policy: Policy, catalogue: Catalogue, release: str
+    ) -> None:
+        """`origin` takes the place of the request's id. Raises OSError if the folder can't be written to."""
+        self.whole = False
+        renderer = Renderer(model, policy, catalogue, release)
+        self._origin = Origin(origin, None)
+        self._decider = Decider(model.encoder, InProcessScoring(model), always(Terms(policy, renderer)), NoLog())
+        Archive(folder / FOLDER).keep(renderer.basis)
+        name = f"decisions-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}.ndjson"
+        self._path, self._part = folder / name, folder / f".{name}.part"
+        self._file = os.fdopen(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            with self._file:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            if self.whole and kind is None:
+                self._part.replace(self._path)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def record(self, chunk: Chunk) -> pa.Array:
+        """Decide the n applications of a chunk as the service does, and record them. Gives their ids, (n,)."""
+        rows = zip(*(chunk.columns[field].tolist() for field in FIELDS), strict=True)
+        applications = [_application(row) for row in rows]
+        parts = [applications[begin : begin + PART] for begin in range(0, len(applications), PART)]
+        decisions = asyncio.run(self._decider.decide_all(parts, self._origin))
+        self._file.writelines(decided.renderer.record(decided) for decided in decisions)
+        return pa.array([decided.decision_id for decided in decisions])
+
+
+def _application(row: Sequence[Any]) -> CreditApplication:
+    values = [None if isinstance(value, float) and math.isnan(value) else value for value in row]
+    return CreditApplication.model_validate(dict(zip(FIELDS, values, strict=True)))
