@@ -39,6 +39,11 @@ def load_recorded(folder: Path) -> StoredModel:
     return _checked(found)
 
 
+def explains(model: StoredModel) -> bool:
+    """Tell whether this version finds the reasons of a model's decisions, as it was saved."""
+    return "references" in model.metadata
+
+
 def _checked(found: bentoml.Model) -> StoredModel:
     folder, metadata = Path(found.path), dict(found.info.metadata)
     try:

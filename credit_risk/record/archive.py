@@ -47,9 +47,12 @@ class Archive:
         _keep(self.model_at(basis.model_digest), basis.model_files)
 
     def content_of(self, kind: Kind, name: str) -> bytes | None:
-        """Read a policy or a catalogue by its sha256 or the start of it. Raises DataError if it was changed."""
+        """Read a policy or a catalogue by its sha256 or its start. Raises DataError if it is not as archived."""
         for path in self._folder_of(kind).glob(f"{name}*.json"):
-            content = path.read_bytes()
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise DataError(f"{path} can't be read: {error.strerror}") from None
             if sha256(content).hexdigest() != path.stem:
                 raise DataError(f"{path} was changed: its sha256 is not its name; restore it")
             return content

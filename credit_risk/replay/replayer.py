@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from credit_risk.contract.catalogue import RULE_CODES, SCORE_CODES, Catalogue
+from credit_risk.contract.errors import ModelError
 from credit_risk.contract.policy import Policy
 from credit_risk.contract.record import DecisionRecord
 from credit_risk.deciding.decided import Origin
@@ -19,6 +20,7 @@ from credit_risk.deciding.log import NoLog
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring, Score, Scoring
 from credit_risk.deciding.terms import Terms, always
+from credit_risk.model.recorded import explains
 from credit_risk.model.scorer import probability_of
 from credit_risk.model.store import StoredModel
 from credit_risk.record.reader import Entry
@@ -83,8 +85,11 @@ class Replayer:
     def _decider_of(self, entry: Entry) -> Decider:
         model = self._model or self._sources.model_of(entry)
         policy = self._policy or self._sources.policy_of(entry)
-        explains = self._model is not None or entry.record.schema_version > 1
-        scoring: Scoring = InProcessScoring(model) if explains else ScoresAlone(model)
+        is_earlier = self._model is None and entry.record.schema_version == 1
+        if not is_earlier and not explains(model):
+            fault = f"model {model.tag} was saved by another version, so this one can't find its reasons"
+            raise ModelError(f"{fault}; it decided {entry.place}: replay that with the image that decided")
+        scoring: Scoring = ScoresAlone(model) if is_earlier else InProcessScoring(model)
         terms = always(Terms(policy, Renderer(model, policy, CATALOGUE, release="")))
         return Decider(model.encoder, scoring, terms, NoLog())
 

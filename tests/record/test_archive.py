@@ -147,3 +147,12 @@ def test_a_stream_tells_what_decides_ahead_of_the_records_and_again_each_day(
     assert path.read_bytes().splitlines(keepends=True) == [*told, LINE, LINE, *after, LINE, *after, LINE]
     assert [json.loads(line)["archive"] for line in told] == ["policy", "catalogue", "model"]
     assert json.loads(told[0])["sha256"] == sha256(json.loads(told[0])["content"].encode()).hexdigest()
+
+
+def test_what_can_not_be_read_is_named(tmp_path: Path) -> None:
+    archive_at(str(tmp_path), BASIS)
+    [policy] = (tmp_path / "archive" / "policies").iterdir()
+    policy.unlink()
+    policy.mkdir()
+    with pytest.raises(DataError, match=r"\.json can't be read: Is a directory"):
+        Archive(tmp_path / "archive").content_of("policy", policy.stem)

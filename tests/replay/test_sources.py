@@ -277,3 +277,20 @@ def test_a_digest_that_no_model_has_is_told(mixed: Path, model: StoredModel) -> 
     [file] = mixed.glob("*.ndjson")
     rewrite(file, [records_of(file)[0] | {"model_digest": "0" * 64}])
     assert f"model {model.tag} in the BentoML model store is another one" in run(mixed).stderr
+
+
+def test_a_model_that_this_version_can_not_explain_is_for_the_image_that_decided(
+    mixed: Path, other_model: StoredModel
+) -> None:
+    """Of a record of schema 2 the reasons count, too."""
+    with editing(folder_of(other_model) / "model.yaml") as content:
+        del content["metadata"]["references"]
+    seal(folder_of(other_model))
+    digest = json.loads((folder_of(other_model) / "manifest.json").read_text())["digest"]
+    [file] = mixed.glob("*.ndjson")
+    ours = [content for content in records_of(file) if content["model"] == other_model.tag]
+    rewrite(file, [content | {"model_digest": digest} for content in ours])
+    result = run(mixed)
+    assert result.exit_code == 1
+    assert "archived_model:copy was saved by another version" in result.stderr
+    assert f"it decided {file}:1: replay that with the image that decided" in result.stderr
