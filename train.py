@@ -19,9 +19,9 @@ from credit_risk.model.features import Encoder
 from credit_risk.model.store import StoredModel, save_model, sha256_of
 from credit_risk.training.card import ModelCard
 from credit_risk.training.data import PUBLIC_FILE, Dataset, DataSource, load_dataset
-from credit_risk.training.evaluation import FOLDS, REPEATS
 from credit_risk.training.figures import Economics
-from credit_risk.training.pipeline import TRAININGS, Trained, metadata_of, train
+from credit_risk.training.pipeline import Trained, metadata_of, train
+from credit_risk.training.plan import Plan
 
 POLICY = Path(__file__).with_name("policy.yaml")  # the model card shows its cutoffs
 BUNDLED = Path(__file__).with_name("data") / "applications.csv"
@@ -37,9 +37,10 @@ LABELS = {
 LOWER_IS_BETTER = {"brier", "log_loss", "ece"}
 
 
-def figures_table(trained: Trained) -> Table:
+def figures_table(trained: Trained, plan: Plan) -> Table:
     """Tabulate the figures of this model, of the tutorial's on the same folds, and of the booster on the test split."""
-    table = Table(title=f"{REPEATS} x {FOLDS} cross-validation, the same folds for both: mean ± standard deviation")
+    folds = f"{plan.repeats} x {plan.folds} cross-validation"
+    table = Table(title=f"{folds}, the same folds for both: mean ± standard deviation")
     for heading in ("", "this model", "tutorial", "gain", "test split"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     ours, tutorial = trained.cross_validation, trained.tutorial
@@ -109,19 +110,18 @@ def main(
     in the model card.
     """
     console = Console(highlight=False)
+    plan = Plan(protected=protected == "include", seed=seed)
     try:
         dataset = load_dataset(data, data_source)
         console.print(f"{len(dataset)} {dataset.source} applications, {dataset.default.mean():.2%} defaulted")
         if data_source is None and dataset.source == "real" and dataset.sha256 != PUBLIC_FILE:
             console.print("Counted as real: say --data-source synthetic if nobody made them")
         with Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task(f"Cross-validating {REPEATS} x {FOLDS}", total=TRAININGS)
-            trained = train(
-                dataset, protected=protected == "include", seed=seed, advance=lambda: progress.advance(task)
-            )
-        console.print(figures_table(trained))
+            task = progress.add_task(f"Cross-validating {plan.repeats} x {plan.folds}", total=plan.trainings)
+            trained = train(dataset, plan, lambda: progress.advance(task))
+        console.print(figures_table(trained, plan))
         check_release(trained, min_auc=min_auc, max_ece=max_ece)
-        saved = save(trained, dataset, protected=protected, seed=seed, economics=Economics(margin, lgd))
+        saved = save(trained, dataset, plan, Economics(margin, lgd))
     except ReleaseError as error:
         sys.exit(f"train.py: {error}")
     except CreditRiskError as error:
@@ -130,9 +130,9 @@ def main(
     console.print(f"Saved {saved.tag}; its model card: {saved.report / 'model-card.html'}", soft_wrap=True)
 
 
-def save(trained: Trained, dataset: Dataset, *, protected: str, seed: int, economics: Economics) -> StoredModel:
+def save(trained: Trained, dataset: Dataset, plan: Plan, economics: Economics) -> StoredModel:
     """Save a model with its metadata and its card."""
-    metadata = metadata_of(trained, dataset, protected=protected, seed=seed)
+    metadata = metadata_of(trained, dataset, plan)
     card = ModelCard.of(
         metadata,
         model=MODEL_NAME,
@@ -147,7 +147,7 @@ def save(trained: Trained, dataset: Dataset, *, protected: str, seed: int, econo
     return save_model(
         trained.booster,
         trained.vectorizer,
-        labels={"project": "credit-risk", "data_source": dataset.source, "protected": protected},
+        labels={"project": "credit-risk", "data_source": dataset.source, "protected": metadata["protected"]},
         metadata=metadata,
         report={"model-card.html": card.to_html(), "model-card.json": card.to_json()},
     )

@@ -100,20 +100,22 @@ def _calibration_from(pooled: list[Performance], by_fold: list[Performance], how
     )
 
 
-def splits(default: Outcomes, groups: Rows, seed: int) -> Iterator[tuple[Rows, Rows]]:
-    """Give REPEATS times FOLDS pairs of (training rows, held-out rows), stratified by outcome.
+def splits(
+    default: Outcomes, groups: Rows, seed: int, folds: int = FOLDS, repeats: int = REPEATS
+) -> Iterator[tuple[Rows, Rows]]:
+    """Give `repeats` times `folds` pairs of (training rows, held-out rows), stratified by outcome.
 
     Rows of the same group go to the same side, so that an application that was entered twice is not learned by heart.
     """
-    for repeat in range(REPEATS):
-        folds = np.empty(len(default), dtype=np.int64)
+    for repeat in range(repeats):
+        fold_of = np.empty(len(default), dtype=np.int64)
         for fold, (_, held_out) in enumerate(
-            StratifiedKFold(FOLDS, shuffle=True, random_state=seed + repeat).split(default, default)
+            StratifiedKFold(folds, shuffle=True, random_state=seed + repeat).split(default, default)
         ):
-            folds[held_out] = fold
-        folds = folds[groups]
-        for fold in range(FOLDS):
-            yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            fold_of[held_out] = fold
+        fold_of = fold_of[groups]
+        for fold in range(folds):
+            yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
 
 
 def holdout_split(default: Outcomes, groups: Rows, seed: int) -> tuple[Rows, Rows]:

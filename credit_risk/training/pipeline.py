@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -17,11 +16,10 @@ from sklearn.feature_extraction import DictVectorizer
 from credit_risk.model.features import Encoder, Matrix
 from credit_risk.model.reference import Reference
 from credit_risk.training.data import Dataset
-from credit_risk.training.evaluation import FOLDS, REPEATS, CrossValidation, Performance, Rows, holdout_split, splits
+from credit_risk.training.evaluation import CrossValidation, Performance, Rows, holdout_split, splits
 from credit_risk.training.figures import Sample
+from credit_risk.training.plan import Plan
 from credit_risk.training.recipe import (
-    PARAMETERS,
-    ROUNDS,
     fit_vectorizer,
     predict,
     train_booster,
@@ -29,8 +27,6 @@ from credit_risk.training.recipe import (
     tutorial_matrix,
 )
 from credit_risk.training.references import references_of
-
-TRAININGS = REPEATS * FOLDS
 
 
 @dataclass(frozen=True)
@@ -48,34 +44,40 @@ class Trained:
     contributions: dict[str, NDArray[np.float32]]  # to the margins of the held-out rows, by field
 
 
-def train(dataset: Dataset, *, protected: bool, seed: int, advance: Callable[[], None]) -> Trained:
+def train(dataset: Dataset, plan: Plan, advance: Callable[[], None]) -> Trained:
     """Cross-validate the recipe beside the tutorial's, then train on four fifths of the rows and test on the rest.
 
-    `advance` is called after each of the TRAININGS folds.
+    `advance` is called after each of the plan's trainings.
     """
-    vectorizer = fit_vectorizer(dataset.applications, protected=protected)
+    vectorizer = fit_vectorizer(dataset.applications, protected=plan.protected)
     encoder = Encoder.of(vectorizer)
     matrix, outcomes, groups = encoder.encode_columns(dataset.columns), dataset.default, dataset.groups
     all_13_fields = tutorial_matrix(dataset.applications)
 
+    def booster_of(rows: Rows) -> xgb.Booster:
+        return train_booster(
+            matrix[rows], outcomes[rows], encoder, seed=plan.seed, parameters=plan.parameters, rounds=plan.rounds
+        )
+
     def fold(rows: tuple[Rows, Rows]) -> tuple[Any, Any]:
         fitted, held_out = rows
-        ours = train_booster(matrix[fitted], outcomes[fitted], encoder, seed=seed)
+        ours = booster_of(fitted)
         tutorials = train_tutorial_booster(all_13_fields[fitted], outcomes[fitted])
         advance()
         return (held_out, predict(ours, matrix[held_out])), (held_out, predict(tutorials, all_13_fields[held_out]))
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        ours, tutorials = zip(*threads.map(fold, splits(outcomes, groups, seed)), strict=True)
-    repeats = range(0, REPEATS * FOLDS, FOLDS)
-
-    fitted, held_out = holdout_split(outcomes, groups, seed)
-    booster = train_booster(matrix[fitted], outcomes[fitted], encoder, seed=seed)
+    fitted, held_out = holdout_split(outcomes, groups, plan.seed)
+    with ThreadPoolExecutor(plan.threads) as threads:
+        saved = threads.submit(booster_of, fitted)
+        folds = threads.map(fold, splits(outcomes, groups, plan.seed, plan.folds, plan.repeats))
+        ours, tutorials = zip(*folds, strict=True)
+        booster = saved.result()
+    repeats = range(0, plan.trainings, plan.folds)
     return Trained(
         booster,
         vectorizer,
-        CrossValidation.of(outcomes, [list(ours[start : start + FOLDS]) for start in repeats]),
-        CrossValidation.of(outcomes, [list(tutorials[start : start + FOLDS]) for start in repeats]),
+        CrossValidation.of(outcomes, [list(ours[start : start + plan.folds]) for start in repeats]),
+        CrossValidation.of(outcomes, [list(tutorials[start : start + plan.folds]) for start in repeats]),
         Performance.of(outcomes[held_out], predict(booster, matrix[held_out])),
         references_of(
             {field: values[fitted] for field, values in dataset.columns.items()},
@@ -83,7 +85,7 @@ def train(dataset: Dataset, *, protected: bool, seed: int, advance: Callable[[],
             protected=protected,
         ),
         Sample([dataset.applications[row] for row in held_out], outcomes[held_out], predict(booster, matrix[held_out])),
-        Sample(dataset.applications, outcomes, out_of_fold(ours[:FOLDS])),
+        Sample(dataset.applications, outcomes, out_of_fold(ours[: plan.folds])),
         contributions_by_field(booster, encoder, matrix[held_out]),
     )
 
@@ -104,7 +106,7 @@ def contributions_by_field(booster: xgb.Booster, encoder: Encoder, matrix: Matri
     return found
 
 
-def metadata_of(trained: Trained, dataset: Dataset, *, protected: str, seed: int) -> dict[str, Any]:
+def metadata_of(trained: Trained, dataset: Dataset, plan: Plan) -> dict[str, Any]:
     """Describe where a model comes from and how good it is, for the model store."""
     versions = ("bentoml", "numpy", "scikit-learn", "xgboost")
     return {
@@ -112,10 +114,12 @@ def metadata_of(trained: Trained, dataset: Dataset, *, protected: str, seed: int
         "data_sha256": dataset.sha256,
         "rows": len(dataset),
         "default_rate": float(dataset.default.mean()),
-        "protected": protected,
-        "seed": seed,
-        "rounds": ROUNDS,
-        "parameters": PARAMETERS,
+        "protected": "include" if plan.protected else "exclude",
+        "seed": plan.seed,
+        "folds": plan.folds,
+        "repeats": plan.repeats,
+        "rounds": plan.rounds,
+        "parameters": dict(plan.parameters),
         "cross_validation": {"mean": asdict(trained.cross_validation.mean), "sd": asdict(trained.cross_validation.sd)},
         "tutorial_cross_validation": {"mean": asdict(trained.tutorial.mean), "sd": asdict(trained.tutorial.sd)},
         "test": asdict(trained.test),

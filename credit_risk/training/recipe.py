@@ -7,7 +7,7 @@ too close to the average.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,15 +52,23 @@ def fit_vectorizer(applications: Sequence[CreditApplication], *, protected: bool
     return vectorizer.fit([features_of(application, protected=protected) for application in applications])
 
 
-def train_booster(matrix: Matrix, default: Outcomes, encoder: Encoder, *, seed: int) -> xgb.Booster:
+def train_booster(
+    matrix: Matrix,
+    default: Outcomes,
+    encoder: Encoder,
+    *,
+    seed: int,
+    parameters: Mapping[str, Any] = PARAMETERS,
+    rounds: int = ROUNDS,
+) -> xgb.Booster:
     """Train on a matrix (n, features) and its outcomes (n,). The same input and seed give the same bytes."""
-    parameters = PARAMETERS | {
+    fixed = {
         "seed": seed,
         "monotone_constraints": encoder.monotone_constraints,
         "interaction_constraints": _ratios_alone(encoder),
     }
     training = xgb.DMatrix(as_the_worst(matrix, encoder), label=default)
-    return send_to_the_worse_side(xgb.train(parameters, training, num_boost_round=ROUNDS), encoder)
+    return send_to_the_worse_side(xgb.train({**parameters, **fixed}, training, num_boost_round=rounds), encoder)
 
 
 def _ratios_alone(encoder: Encoder) -> str:
