@@ -22,7 +22,7 @@ from scipy.special import expit, ndtr
 if not __package__:  # run as a file, which leaves the project's folder out of the path
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from credit_risk.training.data import CODES
+from credit_risk.training.cells import CODES
 
 RECIPE = Path(__file__).with_name("synthetic_recipe.json")
 HEADER = (

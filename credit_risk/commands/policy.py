@@ -69,7 +69,7 @@ def _sample(model: StoredModel, data: Path, console: Console) -> Sample:
     console.print(f"{origin}; {dataset.default[rows].mean():.2%} defaulted", soft_wrap=True)
     margins = model.scorer.margins(model.encoder.encode_columns(dataset.columns)[rows])
     probability = np.array([probability_of(margin) for margin in margins.tolist()])
-    return Sample([dataset.applications[row] for row in rows.tolist()], dataset.default[rows], probability)
+    return Sample(dataset.applications.take(rows), dataset.default[rows], probability)
 
 
 def _cutoffs(policy: Policy, sample: Sample, economics: Economics) -> Table:

@@ -5,23 +5,23 @@ Cells may hold the numeric codes of the public data set or the words that they s
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from credit_risk.contract.application import FIELDS, NULLABLE, CreditApplication
+from credit_risk.contract.application import CATEGORIES, FIELDS
 from credit_risk.contract.errors import DataError
-from credit_risk.model.features import Columns, columns_of
+from credit_risk.model.features import Columns
+from credit_risk.training.applications import Applications
+from credit_risk.training.cells import CODES, REFUSED, allowed, faults_of, read_cell, status_of
+from credit_risk.training.layout import PUBLIC_LAYOUT, ROWS_AT_ONCE, Layout, header_of, rows_of
 
 DataSource = Literal["synthetic", "real"]
 
@@ -31,16 +31,6 @@ KNOWN_FILES: dict[str, DataSource] = {
     PUBLIC_FILE: "real",
     "fe89ec3225e44c7811d35917902ba77ed34e23ae26cbe90ce4b4616793e155e1": "synthetic",
 }
-CODES: dict[str, dict[str, str]] = {
-    "status": {"0": "unk", "1": "ok", "2": "default"},
-    "home": {"0": "unk", "1": "rent", "2": "owner", "3": "private", "4": "ignore", "5": "parents", "6": "other"},
-    "marital": {"0": "unk", "1": "single", "2": "married", "3": "widow", "4": "separated", "5": "divorced"},
-    "records": {"1": "no", "2": "yes"},
-    "job": {"0": "unk", "1": "fixed", "2": "partime", "3": "freelance", "4": "others"},
-}
-# The public file's code for a missing value. Read as a number it would be a fortune that nobody has.
-MISSING_CODE = "99999999"
-MISSING_WORDS = {MISSING_CODE, f"{MISSING_CODE}.0", "", "na", "n/a", "nan", "none", "null"}
 MIN_OUTCOMES = 50  # so that every fold holds some of each
 MAX_PROBLEMS = 20  # listed in one error; all are counted
 
@@ -49,155 +39,133 @@ MAX_PROBLEMS = 20  # listed in one error; all are counted
 class Dataset:
     """Labelled applications: what was asked for, and whether it was paid back."""
 
-    applications: list[CreditApplication]
+    columns: Columns
     default: NDArray[np.int64]  # 1 where the applicant defaulted, (n,)
     sha256: str  # of the file
     source: DataSource  # a model of synthetic rows is for trying out, not for lending
+    unused: tuple[str, ...] = ()  # columns of the file that are not read
 
-    @cached_property
-    def columns(self) -> Columns:
-        """The applications as a table."""
-        return columns_of(self.applications)
+    @property
+    def applications(self) -> Applications:
+        """The same rows as applications."""
+        return Applications(self.columns)
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
         """For each row the first row equal to it, (n,). Rows that were entered twice must not be split up."""
-        first: dict[tuple[object, ...], int] = {}
-        rows = zip(self.applications, self.default.tolist(), strict=True)
-        keys = [(*application.__dict__.values(), default) for application, default in rows]
-        return np.array([first.setdefault(key, row) for row, key in enumerate(keys)])
+        rows = np.zeros((len(self), 1 + len(FIELDS)))
+        rows[:, -1] = self.default
+        for place, name in enumerate(FIELDS):
+            if name in CATEGORIES:
+                for number, word in enumerate(CATEGORIES[name]):
+                    rows[self.columns[name] == word, place] = number
+            else:
+                rows[:, place] += self.columns[name]  # added, so that -0.0 becomes 0.0
+        whole_rows = rows.view(np.dtype((np.void, rows.strides[0]))).ravel()
+        _, first, inverse = np.unique(whole_rows, return_index=True, return_inverse=True)
+        return np.asarray(first[inverse])
 
     def __len__(self) -> int:
-        return len(self.applications)
+        return len(self.default)
 
 
-def load_dataset(path: Path, source: DataSource | None = None) -> Dataset:
+def load_dataset(path: Path, source: DataSource | None = None, layout: Layout = PUBLIC_LAYOUT) -> Dataset:
     """Read labelled applications. Rows with an unknown status are left out.
 
     `source` says where the rows come from. By default they count as real, unless the file is a known one.
 
     Raises DataError that lists the line and column of each malformed cell.
     """
-    content, text = _read(path)
-    applications: list[CreditApplication] = []
-    default: list[int] = []
-    problems: list[str] = []
-    for line, cells in _rows(text, path):
-        found = _malformed_row(cells) or _malformed_status(cells)
-        if not found:
-            status = _word("status", cells["status"])
-            application, found = _application(cells)
-            if application is not None and status != "unk":
-                applications.append(application)
-                default.append(int(status == "default"))
-        problems += [f"line {line}, {problem}" for problem in found]
-    if problems:
-        raise DataError(f"{path} has {_counted(problems)}", problems[:MAX_PROBLEMS])
-    _check_outcomes(path, applications, default)
-    sha256 = hashlib.sha256(content).hexdigest()
-    return Dataset(applications, np.array(default), sha256, source or KNOWN_FILES.get(sha256, "real"))
-
-
-def _read(path: Path) -> tuple[bytes, str]:
     try:
         content = path.read_bytes()
-        return content, content.decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from None
+    return read_dataset(content, str(path), source, layout)
 
 
-def _application(cells: dict[str, str]) -> tuple[CreditApplication | None, list[str]]:
-    """Read the application of a row, or say what is wrong with its columns."""
-    try:
-        return CreditApplication.model_validate({field: _value(field, cells[field]) for field in FIELDS}), []
-    except ValidationError as error:
-        faults = error.errors()
-    return None, [f"column {_column(fault['loc'])}: {_expectation(fault)}" for fault in faults]
+def read_dataset(
+    content: bytes, name: str, source: DataSource | None = None, layout: Layout = PUBLIC_LAYOUT
+) -> Dataset:
+    """Read the content of a file of this name, as `load_dataset` does."""
+    found = _Found({column: [] for column in FIELDS})
+    rows = rows_of(content, name, layout)
+    header = header_of(next(rows, (1, []))[1], name, layout)
+    _read_block(header, [], layout, found)  # so that a file without rows has columns
+    while block := list(islice(rows, ROWS_AT_ONCE)):
+        _read_block(header, block, layout, found)
+    if found.problems:
+        raise DataError(f"{name} has {_counted(found.count)}", found.problems)
+    sha256 = hashlib.sha256(content).hexdigest()
+    unused = tuple(column for column in header if column not in ("status", *FIELDS))
+    columns = {column: np.concatenate(blocks) for column, blocks in found.columns.items()}
+    default = np.concatenate(found.default)
+    dataset = Dataset(columns, default, sha256, source or KNOWN_FILES.get(sha256, "real"), unused)
+    _check_outcomes(name, dataset, found.statuses, layout)
+    return dataset
 
 
-def _counted(problems: list[str]) -> str:
-    found = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return found if len(problems) <= MAX_PROBLEMS else f"{found} (the first {MAX_PROBLEMS} are listed)"
+@dataclass
+class _Found:
+    """What was read so far."""
+
+    columns: dict[str, list[NDArray[Any]]]
+    default: list[NDArray[np.int64]] = field(default_factory=list)
+    statuses: set[str] = field(default_factory=set)  # as they are written
+    problems: list[str] = field(default_factory=list)  # the first of them
+    count: int = 0  # of all problems
 
 
-def _check_outcomes(path: Path, applications: list[CreditApplication], default: list[int]) -> None:
-    for status, outcome in (("ok", 0), ("default", 1)):
-        different = {a for a, found in zip(applications, default, strict=True) if found == outcome}
-        if len(different) < MIN_OUTCOMES:
-            raise DataError(
-                f"{path} has {len(different)} different applications with status {status}; "
-                f"a model that can be tested needs {MIN_OUTCOMES} of each outcome"
-            )
+def _read_block(header: list[str], block: list[tuple[int, list[str]]], layout: Layout, found: _Found) -> None:
+    """Read some rows, given with the numbers of the lines where they end."""
+    whole = [row for _, row in block if len(row) == len(header)]
+    cells = dict(zip(header, zip(*whole, strict=True), strict=True)) if whole else dict.fromkeys(header, ())
+    statuses = [status_of(cell, layout.default_is) for cell in cells["status"]]
+    values = {name: [read_cell(name, cell) for cell in cells[name]] for name in FIELDS}
+    found.statuses.update(cell.strip().lower() for cell in set(cells["status"]))
+    if len(whole) < len(block) or _is_odd(statuses) or any(REFUSED in column for column in values.values()):
+        for line, row in block:
+            problems = _problems(header, row, layout)
+            found.count += len(problems)
+            room = MAX_PROBLEMS - len(found.problems)
+            found.problems += [f"line {line}, {problem}" for problem in problems[:room]]
+    if found.problems:
+        return
+    known = np.array([status != "unk" for status in statuses], dtype=bool)
+    for name, column in values.items():
+        found.columns[name].append(np.array(column, dtype=object if name in CATEGORIES else np.float64)[known])
+    found.default.append(np.array([status == "default" for status in statuses], dtype=np.int64)[known])
 
 
-def _rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="beyond the header")
-    header = [name.strip().lower() for name in reader.fieldnames or []]
-    absent = [field for field in ("status", *FIELDS) if field not in header]
-    if absent:
-        raise DataError(f"{path} lacks the {_columns(absent)}; its first line must name them, separated by commas")
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise DataError(f"{path} has the {_columns(twice)} more than once")
-    reader.fieldnames = header
-    try:
-        for cells in reader:
-            yield reader.line_num, cells
-    except csv.Error as error:
-        raise DataError(
-            f"{path} is not CSV from line {reader.line_num + 1} on: {error}; is a quote left open?"
-        ) from None
-
-
-def _columns(names: list[str]) -> str:
-    return f"{'column' if len(names) == 1 else 'columns'} {', '.join(names)}"
-
-
-def _malformed_row(cells: dict[str, Any]) -> list[str]:
-    if "beyond the header" in cells:
+def _problems(header: list[str], row: list[str], layout: Layout) -> list[str]:
+    """Say what is wrong with a row."""
+    if len(row) > len(header):
         return ["more cells than the header names"]
-    return [f"column {name}: the row ends before it" for name, cell in cells.items() if cell is None][:1]
+    if len(row) < len(header):
+        return [f"column {header[len(row)]}: the row ends before it"]
+    cells = dict(zip(header, row, strict=True))
+    if _is_odd([status_of(cells["status"], layout.default_is)]):
+        return [f"column status: must be one of {allowed('status')}; or name the one for default by --default-is"]
+    return faults_of(cells)
 
 
-def _malformed_status(cells: dict[str, str]) -> list[str]:
-    if _word("status", cells["status"]) in CODES["status"].values():
-        return []
-    return [f"column status: must be one of {_allowed('status')}"]
+def _is_odd(statuses: Sequence[str]) -> bool:
+    return not set(statuses) <= set(CODES["status"].values())
 
 
-def _word(field: str, cell: str) -> str:
-    word = cell.strip().lower()
-    return CODES[field].get(word, word)
+def _counted(count: int) -> str:
+    found = "1 problem" if count == 1 else f"{count} problems"
+    return found if count <= MAX_PROBLEMS else f"{found} (the first {MAX_PROBLEMS} are listed)"
 
 
-def _value(field: str, cell: str) -> Any:
-    """Read a cell as the contract's type. What can't be read stays text, for the contract to refuse."""
-    if field in CODES:
-        return _word(field, cell)
-    text = cell.strip().lower()
-    if field in NULLABLE and text in MISSING_WORDS:
-        return None
-    try:
-        number = float(text if text.isascii() and "_" not in text else "no number")
-    except ValueError:
-        return text
-    return int(number) if number.is_integer() else number
-
-
-def _column(loc: tuple[int | str, ...]) -> str:
-    field = str(loc[0])
-    return f"{field} (one of {_allowed(field)})" if field in CODES else field
-
-
-def _allowed(field: str) -> str:
-    return ", ".join(f"{code} {word}" for code, word in CODES[field].items())
-
-
-def _expectation(fault: ErrorDetails) -> str:
-    """Put a fault in words, without naming the types that the contract tries on the way to a whole number."""
-    whole = "input should be a valid integer"
-    messages = {"float_type": whole, "int_from_float": whole} if fault["loc"][0] not in NULLABLE else {}
-    message = fault["msg"]
-    return messages.get(fault["type"], message[:1].lower() + message[1:])
+def _check_outcomes(path: str, dataset: Dataset, statuses: set[str], layout: Layout) -> None:
+    others = {status for status in statuses if status_of(status, layout.default_is) == "ok"}
+    if layout.default_is is not None and len(others) > 1:
+        raise DataError(f"{path} has {len(others)} statuses beside the one for default; write one for all who paid")
+    for outcome, status in enumerate(("ok", "default")):
+        different = len(np.unique(dataset.groups[dataset.default == outcome]))
+        if different < MIN_OUTCOMES:
+            hint = "; if its status 1 means default, say --default-is 1" if statuses == {"0", "1"} else ""
+            raise DataError(
+                f"{path} has {different} different applications with status {status}; "
+                f"a model that can be tested needs {MIN_OUTCOMES} of each outcome{hint}"
+            )

@@ -18,6 +18,7 @@ from credit_risk.contract.decision import POINTS_TO_DOUBLE_ODDS, STATUSES, Statu
 from credit_risk.contract.policy import Policy
 from credit_risk.training.evaluation import CALIBRATION_BINS, Outcomes, Probabilities
 
+MOST_POINTS = 10_000  # of a ROC curve; more would be larger than the model, and no finer on paper
 CUTOFFS = tuple(percent / 100 for percent in range(5, 95, 5))
 MIN_GROUP = 30  # with fewer applicants the rates would be mostly chance, and would reveal single persons
 # The last year of each band; 62 is where Regulation B, 12 CFR 1002.2(o), begins to protect the elderly.
@@ -98,7 +99,8 @@ def roc(default: Outcomes, probability: Probabilities) -> Roc:
     threshold = np.minimum(threshold, 1)  # the first is infinite, which JSON does not know; 1 excludes as many
     at = int(np.argmax(bad - good))
     gap, where, score = float(bad[at] - good[at]), float(threshold[at]), int(scores(threshold)[at])
-    threshold, good, bad = np.round([threshold, good, bad], 5)
+    shown = np.union1d(np.linspace(0, len(threshold) - 1, MOST_POINTS).round().astype(np.int64), at)
+    threshold, good, bad = np.round([threshold[shown], good[shown], bad[shown]], 5)
     return Roc(threshold.tolist(), good.tolist(), bad.tolist(), gap, where, score)
 
 

@@ -13,7 +13,8 @@ import xgboost as xgb
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 
-from credit_risk.model.features import Encoder, Matrix
+from credit_risk.contract.application import CATEGORIES
+from credit_risk.model.features import Columns, Encoder, Matrix
 from credit_risk.model.reference import Reference
 from credit_risk.training.data import Dataset
 from credit_risk.training.evaluation import CrossValidation, Performance, Rows, holdout_split, splits
@@ -49,10 +50,10 @@ def train(dataset: Dataset, plan: Plan, advance: Callable[[], None]) -> Trained:
 
     `advance` is called after each of the plan's trainings.
     """
-    vectorizer = fit_vectorizer(dataset.applications, protected=plan.protected)
+    vectorizer = fit_vectorizer(dataset.applications.take(_each_category(dataset.columns)), protected=plan.protected)
     encoder = Encoder.of(vectorizer)
     matrix, outcomes, groups = encoder.encode_columns(dataset.columns), dataset.default, dataset.groups
-    all_13_fields = tutorial_matrix(dataset.applications)
+    all_13_fields = tutorial_matrix(dataset.columns)
 
     def booster_of(rows: Rows) -> xgb.Booster:
         return train_booster(
@@ -82,12 +83,18 @@ def train(dataset: Dataset, plan: Plan, advance: Callable[[], None]) -> Trained:
         references_of(
             {field: values[fitted] for field, values in dataset.columns.items()},
             lambda columns: predict(booster, encoder.encode_columns(columns)),
-            protected=protected,
+            protected=plan.protected,
         ),
-        Sample([dataset.applications[row] for row in held_out], outcomes[held_out], predict(booster, matrix[held_out])),
+        Sample(dataset.applications.take(held_out), outcomes[held_out], predict(booster, matrix[held_out])),
         Sample(dataset.applications, outcomes, out_of_fold(ours[: plan.folds])),
         contributions_by_field(booster, encoder, matrix[held_out]),
     )
+
+
+def _each_category(columns: Columns) -> Rows:
+    """Find rows that together hold every category that occurs, which is all that a vectorizer learns."""
+    firsts = [np.unique(columns[field], return_index=True)[1] for field in CATEGORIES]
+    return np.unique(np.concatenate(firsts))
 
 
 def out_of_fold(folds: Sequence[tuple[Rows, NDArray[np.float64]]]) -> NDArray[np.float64]:

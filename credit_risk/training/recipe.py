@@ -15,8 +15,8 @@ import xgboost as xgb
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 
-from credit_risk.contract.application import CreditApplication
-from credit_risk.model.features import RATIOS, Encoder, Matrix, features_of
+from credit_risk.contract.application import CATEGORIES, FIELDS, CreditApplication
+from credit_risk.model.features import RATIOS, Columns, Encoder, Matrix, features_of
 from credit_risk.training.unknowns import as_the_worst, send_to_the_worse_side
 
 if TYPE_CHECKING:
@@ -85,10 +85,16 @@ def train_tutorial_booster(matrix: Matrix, default: Outcomes) -> xgb.Booster:
     )
 
 
-def tutorial_matrix(applications: Sequence[CreditApplication]) -> Matrix:
-    """Encode the tutorial's features: the 13 fields as they are, with 0 for missing."""
-    rows = [{name: 0 if value is None else value for name, value in a.__dict__.items()} for a in applications]
-    return np.asarray(DictVectorizer(sparse=False, dtype=np.float32).fit_transform(rows))
+def tutorial_matrix(columns: Columns) -> Matrix:
+    """Encode the tutorial's features as a DictVectorizer would: the 13 fields as they are, with 0 for missing."""
+    numbers = {name: np.nan_to_num(columns[name]) for name in FIELDS if name not in CATEGORIES}
+    words = {
+        f"{name}={word}": columns[name] == word
+        for name, category in CATEGORIES.items()
+        for word in category
+        if word in columns[name]
+    }
+    return np.column_stack([column.astype(np.float32) for _, column in sorted((numbers | words).items())])
 
 
 def predict(booster: xgb.Booster, matrix: NDArray[np.float32]) -> Probabilities:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
+from credit_risk.contract.application import FIELDS
 from credit_risk.model.features import Encoder
 from credit_risk.training.data import load_dataset
 from credit_risk.training.recipe import (
@@ -127,7 +128,8 @@ def test_a_model_of_synthetic_rows_ranks_the_real_ones(real_file: Path, tmp_path
         booster = train_booster(encoder.encode_columns(synthetic.columns), synthetic.default, encoder, seed=1)
         probability = predict(booster, encoder.encode_columns(real_rows.columns))
         model_aucs.append(roc_auc_score(real_rows.default, probability))
-        both = tutorial_matrix([*synthetic.applications, *real_rows.applications])
+        columns = [dataset.columns for dataset in (synthetic, real_rows)]
+        both = tutorial_matrix({name: np.concatenate([part[name] for part in columns]) for name in FIELDS})
         tutorial = train_tutorial_booster(both[: len(synthetic)], synthetic.default)
         tutorial_aucs.append(roc_auc_score(real_rows.default, predict(tutorial, both[len(synthetic) :])))
     expected = CHECK["tested_on_all_real_rows_10_seeds_optimistic"]

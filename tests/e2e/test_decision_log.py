@@ -323,7 +323,7 @@ def test_a_folder_that_somebody_deletes_swallows_no_decision(tmp_path: Path) -> 
 def test_a_batch_whose_caller_has_gone_is_not_on_record(tmp_path: Path, synthetic: Dataset) -> None:
     folder = tmp_path / "decisions"
     settings: dict[str, Any] = {"CREDIT_RISK_DECISION_LOG": str(folder), "CREDIT_RISK_WORKERS": "1"}
-    body = b"[" + b",".join(a.model_dump_json().encode() for a in (synthetic.applications * 3)[:10_000]) + b"]"
+    body = b"[" + b",".join(a.model_dump_json().encode() for a in (synthetic.applications[:] * 3)[:10_000]) + b"]"
     head = b"POST /classify_batch HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
     with serving(**settings) as server:
         address = urlsplit(server.url)

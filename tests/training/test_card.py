@@ -51,7 +51,7 @@ def card_of(dataset: Dataset, model: str = "credit_risk_model", **metadata: Any)
         booster_sha256="0123abcd" * 8,
         features=features,
         policy=load_policy(PROJECT / "policy.yaml"),
-        test=Sample([dataset.applications[row] for row in held_out], dataset.default[held_out], probability[held_out]),
+        test=Sample(dataset.applications.take(held_out), dataset.default[held_out], probability[held_out]),
         out_of_fold=Sample(dataset.applications, dataset.default, probability),
         contributions={"seniority": rng.normal(size=9), "income": rng.normal(size=9)},
         economics=Economics(margin=0.1, loss_given_default=0.5),

@@ -14,6 +14,7 @@ from credit_risk.training.data import Dataset
 from credit_risk.training.evaluation import Outcomes, Performance, Probabilities, expected_calibration_error
 from credit_risk.training.figures import (
     CUTOFFS,
+    MOST_POINTS,
     Economics,
     Sample,
     SampleFigures,
@@ -161,3 +162,14 @@ def test_a_sample_is_decided_by_the_policy(synthetic: Dataset) -> None:
     of_age = {row.group: row.n for row in figures.groups["age"]}
     assert of_age["62 and over"] == (synthetic.columns["age"] >= 62).sum()
     assert of_age["18 to 24"] == (synthetic.columns["age"] < 25).sum()
+
+
+def test_a_roc_curve_of_many_rows_keeps_few_points_and_its_largest_gap() -> None:
+    rng = np.random.default_rng(1)
+    probability = rng.random(50_000)
+    default = (rng.random(50_000) < probability).astype(np.int64)
+    found = roc(default, probability)
+    assert len(found.threshold) in (MOST_POINTS, MOST_POINTS + 1)
+    assert (found.threshold[0], found.good[0], found.good[-1], found.bad[-1]) == (1, 0, 1, 1)
+    at = found.threshold.index(round(found.ks_probability, 5))
+    assert found.bad[at] - found.good[at] == pytest.approx(found.ks, abs=2e-5)
