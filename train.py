@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import get_args
 
 import click
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from credit_risk.commands.options import Share, lgd_option, margin_option
+from credit_risk.commands.options import PATH, Share, lgd_option, margin_option
+from credit_risk.commands.progress import progress_of
 from credit_risk.contract.errors import CreditRiskError, DataError, ReleaseError
 from credit_risk.contract.policy import load_policy
 from credit_risk.model import MODEL_NAME
@@ -19,7 +20,10 @@ from credit_risk.model.features import Encoder
 from credit_risk.model.store import StoredModel, save_model, sha256_of
 from credit_risk.training.card import ModelCard
 from credit_risk.training.data import PUBLIC_FILE, Dataset, DataSource, load_dataset
+from credit_risk.training.evaluation import FOLDS, REPEATS
 from credit_risk.training.figures import Economics
+from credit_risk.training.layout import SEPARATORS, Layout, columns_named
+from credit_risk.training.parameters import Parameters
 from credit_risk.training.pipeline import Trained, metadata_of, train
 from credit_risk.training.plan import Plan
 
@@ -76,7 +80,7 @@ def check_release(trained: Trained, *, min_auc: float, max_ece: float) -> None:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--data", default=BUNDLED, type=click.Path(path_type=Path), help="CSV of labelled applications.")
+@click.option("--data", default=BUNDLED, type=PATH, help="CSV of labelled applications.")
 @click.option(
     "--data-source",
     type=click.Choice(get_args(DataSource)),
@@ -90,6 +94,21 @@ def check_release(trained: Trained, *, min_auc: float, max_ece: float) -> None:
     help="Whether age and marital status are features. Lending law restricts both: see docs/training.md.",
 )
 @click.option("--seed", default=1, type=click.IntRange(0, 2**31), help="Seed of the folds and the booster.")
+@click.option("--params", type=PATH, metavar="FILE", help="YAML or JSON of XGBoost's parameters: docs/training.md.")
+@click.option("--folds", default=FOLDS, type=click.IntRange(2, 20), help="Folds of the cross-validation.")
+@click.option("--repeats", default=REPEATS, type=click.IntRange(1, 20), help="How often the rows are split into folds.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    show_default="all cores",
+    help="Boosters trained at once. Fewer need less memory; the model is the same.",
+)
+@click.option("--separator", default="comma", type=click.Choice(list(SEPARATORS)), help="What separates the cells.")
+@click.option(
+    "--default-is",
+    metavar="CELL",
+    help="The status that means default, such as 1, in a file with two statuses of other names than the public one's.",
+)
 @click.option("--min-auc", default=0.80, type=Share(0, 1), help="Release gate: lowest cross-validated AUC.")
 @click.option("--max-ece", default=0.025, type=Share(0, 1), help="Release gate: highest calibration error.")
 @margin_option
@@ -99,6 +118,12 @@ def main(
     data_source: DataSource | None,
     protected: str,
     seed: int,
+    params: Path | None,
+    folds: int,
+    repeats: int,
+    threads: int | None,
+    separator: str,
+    default_is: str | None,
     min_auc: float,
     max_ece: float,
     margin: float,
@@ -110,15 +135,25 @@ def main(
     in the model card.
     """
     console = Console(highlight=False)
-    plan = Plan(protected=protected == "include", seed=seed)
     try:
-        dataset = load_dataset(data, data_source)
+        given = Parameters.read(params) if params else Parameters()
+        plan = Plan(
+            protected=protected == "include",
+            seed=seed,
+            folds=folds,
+            repeats=repeats,
+            threads=threads or os.cpu_count() or 1,
+            parameters=given.over_the_recipe(),
+            rounds=given.rounds,
+        )
+        dataset = load_dataset(data, data_source, Layout(separator, default_is))
         console.print(f"{len(dataset)} {dataset.source} applications, {dataset.default.mean():.2%} defaulted")
         if data_source is None and dataset.source == "real" and dataset.sha256 != PUBLIC_FILE:
             console.print("Counted as real: say --data-source synthetic if nobody made them")
-        with Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task(f"Cross-validating {plan.repeats} x {plan.folds}", total=plan.trainings)
-            trained = train(dataset, plan, lambda: progress.advance(task))
+        if dataset.unused:
+            console.print(f"Not used: the {columns_named(dataset.unused)}", soft_wrap=True, markup=False)
+        with progress_of(f"Cross-validating {plan.repeats} x {plan.folds}", plan.trainings) as advance:
+            trained = train(dataset, plan, advance)
         console.print(figures_table(trained, plan))
         check_release(trained, min_auc=min_auc, max_ece=max_ece)
         saved = save(trained, dataset, plan, Economics(margin, lgd))
