@@ -29,7 +29,7 @@ DataSource = Literal["synthetic", "real"]
 PUBLIC_FILE = "b42d4fb62b3c1e3428b295d1f152e71ec79e003f86cfa23d7ddb1fc7ea1f624f"
 KNOWN_FILES: dict[str, DataSource] = {
     PUBLIC_FILE: "real",
-    "fe89ec3225e44c7811d35917902ba77ed34e23ae26cbe90ce4b4616793e155e1": "synthetic",
+    "34fb1d49d930c1b3277c87c4530627c0181f4ba49956b27341bc5a4ea38961c1": "synthetic",
 }
 MIN_OUTCOMES = 50  # so that every fold holds some of each
 MAX_PROBLEMS = 20  # listed in one error; all are counted

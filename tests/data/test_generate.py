@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from scipy.special import expit
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
@@ -26,7 +27,8 @@ from credit_risk.training.recipe import (
     train_tutorial_booster,
     tutorial_matrix,
 )
-from data import generate
+from data import fit, generate
+from data.outcome import MISSING, log_odds
 from tests.conftest import PROJECT
 
 CHECK = json.loads(generate.RECIPE.read_text())["check"]
@@ -80,6 +82,34 @@ def test_the_bad_rate_is_the_recipes() -> None:
     assert np.mean(rates) == pytest.approx(CHECK["mean_bad_rate_20_seeds"], abs=0.004)
 
 
+@pytest.mark.parametrize("field", CHECK["default_rate_where_missing"])
+def test_the_default_rate_where_something_is_missing_is_the_recipes(field: str) -> None:
+    rows = drawn(300_000, seed=3)
+    missing = rows[rows[:, COLUMN[field]] == MISSING]
+    expected = CHECK["default_rate_where_missing"][field]
+    assert (missing[:, COLUMN["status"]] == 2).mean() == pytest.approx(expected, abs=0.02)
+
+
+def test_the_recipes_outcomes_are_what_is_fitted_to_the_real_rows(real: NDArray[np.int64]) -> None:
+    rows = np.concatenate(list(generate.chunks(fit.DRAWN, seed=0)))
+    block, rates = fit.fit(real, fit.columns_of(rows))
+    recipe = json.loads(generate.RECIPE.read_text())["default_logit"]
+    assert rates == CHECK["default_rate_where_missing"]
+    assert block["intercept"] == pytest.approx(recipe["intercept"], abs=0.01)
+    assert block["coefficients"] == pytest.approx(recipe["coefficients"], abs=0.01)
+
+
+def test_outcomes_are_drawn_evenly_but_each_by_its_own_probability() -> None:
+    recipe = json.loads(generate.RECIPE.read_text())
+    draws = [generate.Draw(recipe, np.random.default_rng([seed]), generate.CHUNK) for seed in range(3)]
+    for rows, draw in [(draw.columns(), draw) for draw in draws]:
+        probability = expit(log_odds(recipe["default_logit"], fit.columns_of(rows)))
+        default = rows[:, COLUMN["status"]] == 2
+        assert abs(default.sum() - probability.sum()) <= 1
+        again = np.array([draw._status() == 2 for _ in range(400)])
+        assert np.abs(again.mean(axis=0) - probability).max() <= 0.13  # five standard errors
+
+
 def test_the_invariants_hold(many: NDArray[np.int64]) -> None:
     column = {name: many[:, index] for name, index in COLUMN.items()}
     assert (column["amount"] <= column["price"]).all()
@@ -93,7 +123,7 @@ def test_each_number_is_distributed_as_the_real_one(
     many: NDArray[np.int64], real: NDArray[np.int64], column: str
 ) -> None:
     synthetic, actual = (rows[:, COLUMN[column]] for rows in (many, real))
-    gap = ks_2samp(synthetic[synthetic != generate.MISSING], actual[actual != generate.MISSING]).statistic
+    gap = ks_2samp(synthetic[synthetic != MISSING], actual[actual != MISSING]).statistic
     assert gap <= CHECK["ks_per_column"][column] + 0.01
 
 
@@ -108,7 +138,7 @@ def test_each_category_is_as_common_as_the_real_one(
 def test_columns_are_correlated_as_the_real_ones(many: NDArray[np.int64], real: NDArray[np.int64]) -> None:
     def spearman(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         numbers = rows[:, [COLUMN[name] for name in CHECK["ks_per_column"]]]
-        numbers = numbers[(numbers != generate.MISSING).all(axis=1)]
+        numbers = numbers[(numbers != MISSING).all(axis=1)]
         ranks = np.column_stack([np.unique(column, return_inverse=True)[1] for column in numbers.T])
         mid = np.column_stack([(np.cumsum(np.bincount(c)) - np.bincount(c) / 2)[c] for c in ranks.T])
         return np.asarray(np.corrcoef(mid, rowvar=False))

@@ -128,8 +128,8 @@ def test_what_a_rule_says_the_score_does_not_say_again(
             *map(tuple, by_policy[policy.version])
         ]
     without, with_rules = by_policy.values()
-    assert sum(score in codes for codes in without) > 50
-    assert sum(rule in codes for codes in with_rules) > 50
+    assert sum(score in codes for codes in without) > 30
+    assert sum(rule in codes for codes in with_rules) > 30
     assert not any({rule, score} <= set(codes) for codes in with_rules)
 
 

@@ -161,10 +161,11 @@ def test_only_the_application_at_fault_fails(decider: Watched, metrics: Metrics,
 def test_it_recovers_after_a_failure(decider: Watched, metrics: Metrics, synthetic: Dataset) -> None:
     async def twice() -> tuple[Any, Any]:
         runner = AdaptiveRunner(decider, Batching(), metrics)
-        decider.poison = synthetic.applications[0]
-        failed = await gathered(runner, synthetic.applications[:1])
+        applications = synthetic.applications[:1]
+        decider.poison = applications[0]
+        failed = await gathered(runner, applications)
         decider.poison = None
-        return failed, await gathered(runner, synthetic.applications[:1])
+        return failed, await gathered(runner, applications)
 
     failed, answered = asyncio.run(twice())
     assert isinstance(failed[0], ValueError)
