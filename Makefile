@@ -14,7 +14,7 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --n
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help install serve train data test check docs bench lock lock-check load bento image container-test deploy-test \
-  export import rollback attack attack-test clients-test
+  export import rollback attack attack-test clients-test notebook-test notebooks
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -67,6 +67,9 @@ check: $(VENV)/installed-dev $(VENV)/installed-bench  ## Check style, types, and
 docs: $(VENV)/installed-dev  ## Bring the tables and the diagram in README.md and docs/ up to date
 	$(BIN)/cog -r -P -I . README.md docs/*.md
 
+notebooks: $(VENV)/installed-dev $(VENV)/installed-notebook  ## Bring what the notebooks in examples/ show up to date
+	$(BIN)/python -m tests.notebook.executing
+
 bento: install  ## Build the bento: the code, the model, the policy, the configuration
 	@$(MAKE) --no-print-directory model
 	$(BIN)/bentoml build
@@ -98,6 +101,9 @@ attack: $(if $(filter --help,$(ARGS)),install,model)  ## Attack a service of its
 clients-test: $(VENV)/installed-dev  ## Test the callers in examples/clients, with Node, Java and curl where they are installed
 	$(BIN)/python -m pytest tests/examples --numprocesses 2 $(ARGS)
 
+notebook-test: $(VENV)/installed-dev $(VENV)/installed-notebook  ## Test Python's face with pandas, and the notebooks in examples/
+	$(BIN)/python -m pytest tests/notebook $(ARGS)
+
 attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of each on a service of their own
 	$(BIN)/python -m pytest tests/attack $(ARGS)
 
@@ -106,7 +112,7 @@ bench: $(VENV)/installed-bench  ## Measure this service and its peers on this ma
 
 lock: $(VENV)/uv  ## Resolve the requirements files anew, for Python 3.11 to 3.13 on Linux and macOS
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 pyproject.toml --output-file requirements.txt
-	for extra in deploy dev bench; do \
+	for extra in deploy dev notebook bench; do \
 	  $(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 --extra $$extra --constraint requirements.txt \
 	    pyproject.toml --output-file requirements-$$extra.txt; done
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --python-version 3.11 --python-platform linux --constraint requirements.txt \

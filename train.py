@@ -15,17 +15,14 @@ from credit_risk.commands.options import PATH, Share, lgd_option, margin_option
 from credit_risk.commands.progress import progress_of
 from credit_risk.contract.errors import CreditRiskError, DataError, ReleaseError
 from credit_risk.contract.policy import load_policy
-from credit_risk.model import MODEL_NAME
-from credit_risk.model.features import Encoder
-from credit_risk.model.store import StoredModel, save_model, sha256_of
-from credit_risk.training.card import ModelCard
-from credit_risk.training.data import PUBLIC_FILE, Dataset, DataSource, load_dataset
+from credit_risk.training.data import PUBLIC_FILE, DataSource, load_dataset
 from credit_risk.training.evaluation import FOLDS, REPEATS
 from credit_risk.training.figures import Economics
 from credit_risk.training.layout import SEPARATORS, Layout, columns_named
 from credit_risk.training.parameters import Parameters
-from credit_risk.training.pipeline import Trained, metadata_of, train
+from credit_risk.training.pipeline import Trained, train
 from credit_risk.training.plan import Plan
+from credit_risk.training.release import MAX_ECE, MIN_AUC, check_release, save
 
 POLICY = Path(__file__).with_name("policy.yaml")  # the model card shows its cutoffs
 BUNDLED = Path(__file__).with_name("data") / "applications.csv"
@@ -67,18 +64,6 @@ def _gain(name: str, ours: float, tutorials: float) -> float:
     return tutorials - ours if name in LOWER_IS_BETTER else ours - tutorials
 
 
-def check_release(trained: Trained, *, min_auc: float, max_ece: float) -> None:
-    """Raise ReleaseError that names each cross-validated figure that is not good enough."""
-    mean = trained.cross_validation.mean
-    failed = []
-    if not mean.auc >= min_auc:
-        failed.append(f"AUC {mean.auc:.4f} is below --min-auc {min_auc}")
-    if not mean.ece <= max_ece:
-        failed.append(f"ECE {mean.ece:.4f} is above --max-ece {max_ece}")
-    if failed:
-        raise ReleaseError(f"not released: {'; '.join(failed)}; the model store is as it was")
-
-
 @click.command(context_settings={"show_default": True})
 @click.option("--data", default=BUNDLED, type=PATH, help="CSV of labelled applications.")
 @click.option(
@@ -109,8 +94,8 @@ def check_release(trained: Trained, *, min_auc: float, max_ece: float) -> None:
     metavar="CELL",
     help="The status that means default, such as 1, in a file with two statuses of other names than the public one's.",
 )
-@click.option("--min-auc", default=0.80, type=Share(0, 1), help="Release gate: lowest cross-validated AUC.")
-@click.option("--max-ece", default=0.025, type=Share(0, 1), help="Release gate: highest calibration error.")
+@click.option("--min-auc", default=MIN_AUC, type=Share(0, 1), help="Release gate: lowest cross-validated AUC.")
+@click.option("--max-ece", default=MAX_ECE, type=Share(0, 1), help="Release gate: highest calibration error.")
 @margin_option
 @lgd_option
 def main(
@@ -156,36 +141,13 @@ def main(
             trained = train(dataset, plan, advance)
         console.print(figures_table(trained, plan))
         check_release(trained, min_auc=min_auc, max_ece=max_ece)
-        saved = save(trained, dataset, plan, Economics(margin, lgd))
+        saved = save(trained, dataset, plan, load_policy(POLICY), Economics(margin, lgd))
     except ReleaseError as error:
         sys.exit(f"train.py: {error}")
     except CreditRiskError as error:
         problems = error.problems if isinstance(error, DataError) else []
         sys.exit("\n  ".join([f"train.py: {error}; nothing was saved", *problems]))
     console.print(f"Saved {saved.tag}; its model card: {saved.report / 'model-card.html'}", soft_wrap=True)
-
-
-def save(trained: Trained, dataset: Dataset, plan: Plan, economics: Economics) -> StoredModel:
-    """Save a model with its metadata and its card."""
-    metadata = metadata_of(trained, dataset, plan)
-    card = ModelCard.of(
-        metadata,
-        model=MODEL_NAME,
-        booster_sha256=sha256_of(trained.booster),
-        features=Encoder.of(trained.vectorizer).names,
-        policy=load_policy(POLICY),
-        test=trained.held_out,
-        out_of_fold=trained.out_of_fold,
-        contributions=trained.contributions,
-        economics=economics,
-    )
-    return save_model(
-        trained.booster,
-        trained.vectorizer,
-        labels={"project": "credit-risk", "data_source": dataset.source, "protected": metadata["protected"]},
-        metadata=metadata,
-        report={"model-card.html": card.to_html(), "model-card.json": card.to_json()},
-    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("training", "deciding"),
     ("portfolio", "replay"),
     ("serving",),
-    ("commands",),
+    ("commands", "library"),
 )
 # The rooms within serving, from the ground up; "" is serving itself.
 SERVING = ("", "http", "bento")
@@ -41,7 +41,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "sklearn": ("credit_risk.training",),
     "scipy": ("credit_risk.training",),
     "matplotlib": ("credit_risk.training", "credit_risk.replay.plot"),
-    "pyarrow": ("credit_risk.portfolio", "credit_risk.commands.score"),
+    "pyarrow": ("credit_risk.portfolio", "credit_risk.commands.score", "credit_risk.library"),
     "starlette": ("credit_risk.serving", "service"),
     "click": ("credit_risk.commands", "credit_risk.serving.bento", "train"),
 }
@@ -93,8 +93,8 @@ def may_import(module: str, imported: str) -> bool:
     (room, inner), (other, other_inner) = room_of(module), room_of(imported)
     if not other:  # the version
         return True
-    if not room:  # the entry, which starts the command line
-        return other == "commands"
+    if not room:  # the entry, which starts the command line or the library
+        return other in ("commands", "library")
     if room == other:
         return room != "serving" or SERVING.index(other_inner) <= SERVING.index(inner)
     return FLOOR_OF[other] < FLOOR_OF[room]

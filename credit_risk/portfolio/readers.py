@@ -58,7 +58,7 @@ def read(path: Path, rows_at_once: int, report: Report) -> Iterator[Chunk]:
 def _read_csv(path: Path, rows_at_once: int, report: Report) -> Iterator[Chunk]:
     with path.open(encoding="utf-8-sig", newline="") as text:
         header = next(csv.reader(text), [])
-    _check_names(path, header)
+    check_names(path, header)
     ragged: dict[int, Reject] = {}
 
     def skip(row: Any) -> str:
@@ -89,15 +89,15 @@ def _read_csv(path: Path, rows_at_once: int, report: Report) -> Iterator[Chunk]:
 
 def _read_parquet(path: Path, rows_at_once: int, report: Report) -> Iterator[Chunk]:
     with pq.ParquetFile(path) as file:
-        _check_names(path, file.schema_arrow.names)
+        check_names(path, file.schema_arrow.names)
         read = 0
         for batch in file.iter_batches(rows_at_once):
-            yield check_table(pa.table(batch), np.arange(read + 1, read + len(batch) + 1), [], _json_of_value)
+            yield check_table(pa.table(batch), np.arange(read + 1, read + len(batch) + 1), [], json_of_value)
             read += len(batch)
             report(read / file.metadata.num_rows)
 
 
-def _check_names(path: Path, names: list[str]) -> None:
+def check_names(path: object, names: list[str]) -> None:
     for found, fix in (
         ([field for field in FIELDS if field not in names], "lacks the column {}; add what is lacking"),
         (sorted({name for name in names if names.count(name) > 1}), "has the column {} more than once; keep one"),
@@ -153,6 +153,6 @@ def _json_of_text(cell: str) -> str:
     return (cell if _JSON_NUMBER.fullmatch(cell) else json.dumps(cell)) if cell else "null"
 
 
-def _json_of_value(value: Any) -> str:
+def json_of_value(value: Any) -> str:
     """Write a value as JSON."""
     return json.dumps(value, default=str)

@@ -27,7 +27,7 @@ from credit_risk.training.recipe import (
     train_tutorial_booster,
     tutorial_matrix,
 )
-from data import fit, generate
+from data import compare, fit, generate
 from data.outcome import MISSING, log_odds
 from tests.conftest import PROJECT
 
@@ -108,6 +108,20 @@ def test_outcomes_are_drawn_evenly_but_each_by_its_own_probability() -> None:
         assert abs(default.sum() - probability.sum()) <= 1
         again = np.array([draw._status() == 2 for _ in range(400)])
         assert np.abs(again.mean(axis=0) - probability).max() <= 0.13  # five standard errors
+
+
+def test_the_bundled_model_decides_much_like_one_of_the_real_rows(real_file: Path) -> None:
+    result = CliRunner().invoke(compare.main, ["--real", str(real_file)])
+    assert result.exit_code == 0, result.output
+    share, _, rest = result.output.partition("% of 4,454 decisions differ")
+    assert "DECLINED" in rest
+    assert float(share) / 100 == pytest.approx(CHECK["decisions_on_real_rows_that_differ"], abs=0.002)
+
+
+def test_an_absent_file_is_named_when_models_are_compared() -> None:
+    result = CliRunner().invoke(compare.main, ["--real", "nowhere.csv"])
+    assert result.exit_code == 1
+    assert "nowhere.csv can't be read: No such file" in result.output
 
 
 def test_the_invariants_hold(many: NDArray[np.int64]) -> None:
