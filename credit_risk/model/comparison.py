@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from credit_risk.model.scorer import Scorer
 
-# What a contribution may be about. The last one is shared out.
+# What a contribution may be about.
 SUBJECTS = (
     *FIELDS,
     "seniority",
@@ -36,8 +36,13 @@ SUBJECTS = (
     "age",
     "marital",
 )
-FREE_INCOME = len(SUBJECTS)
-SHARED = slice(SUBJECTS.index(FIELDS[0]), SUBJECTS.index(FIELDS[-1]) + 1)
+SHARED = slice(len(FIELDS))
+
+
+def subjects_of(encoder: Encoder) -> list[str]:
+    """List what the contributions of a model are about."""
+    fields = {name.partition("=")[0] for name in encoder.names}
+    return [subject for subject in SUBJECTS if subject in fields]
 
 
 class Comparison:
@@ -46,18 +51,20 @@ class Comparison:
     def __init__(self, booster: xgb.Booster, scorer: Scorer, encoder: Encoder, reference: Matrix) -> None:
         """`reference` is a matrix of one row."""
         fields = [name.partition("=")[0] for name in encoder.names]
-        subject_of = [FREE_INCOME if field == "free_income_ratio" else SUBJECTS.index(field) for field in fields]
+        subjects = subjects_of(encoder)
+        # The free income ratio is no subject. It is shared out.
+        subject_of = [subjects.index(field) if field in subjects else None for field in fields]
         self._table: ContributionTable | LeafTable
         if scorer.table is not None:
-            self._table = ContributionTable(scorer.table, subject_of, FREE_INCOME + 1, reference)
+            self._table = ContributionTable(scorer.table, subject_of, len(subjects), reference)
         else:
-            self._table = LeafTable(trees_of(booster), subject_of, FREE_INCOME + 1, reference)
+            self._table = LeafTable(trees_of(booster), subject_of, len(subjects), reference)
         ratio = encoder.names.index("free_income_ratio")
         places = tuple(encoder.names.index(field) for field in FIELDS)
         self._free_income = FreeIncomeShares(places, ratio, thresholds_of(booster, ratio), scorer.margins, reference)
 
     def contributions(self, matrix: Matrix, patterns: NDArray[np.intp] | None = None) -> Contributions:
-        """Give what speaks against each row of a matrix (n, features), in log odds, as (n, SUBJECTS).
+        """Give what speaks against each row of a matrix (n, features), in log odds, as (n, subjects).
 
         If a TreeTable looked the margins up, pass the `patterns` (trees, n), so that they need not be found again.
         """
@@ -65,6 +72,5 @@ class Comparison:
             found = self._table.of_patterns(patterns)
         else:
             found = self._table.contributions(matrix)
-        shares = self._free_income.shares(matrix)
-        found[:, SHARED] += shares
-        return found[:, :FREE_INCOME]
+        found[:, SHARED] += self._free_income.shares(matrix)
+        return found

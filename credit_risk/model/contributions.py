@@ -9,6 +9,7 @@ one row of each table is added up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain, combinations
 from math import factorial
@@ -32,16 +33,17 @@ PARTITIONS = (((0,), (1,), (2,)), ((0, 1), (2,)), ((0, 2), (1,)), ((0,), (1, 2))
 class ContributionTable:
     """Looks up how much groups of features contribute to the margins of a TreeTable."""
 
-    def __init__(self, trees: TreeTable, group_of: Sequence[int], groups: int, reference: Matrix) -> None:
-        """`group_of` is the group of each feature, by column; `reference` is a matrix of one row."""
+    def __init__(self, trees: TreeTable, group_of: Sequence[int | None], groups: int, reference: Matrix) -> None:
+        """`group_of` is the group of each feature, by column, if it has any; `reference` is a matrix of one row."""
         self._trees = trees
         self._groups = groups
-        group = np.asarray(group_of)[trees.split_features]  # (trees, SPLITS)
+        group = numbered(group_of, groups)[trees.split_features]  # (trees, SPLITS)
         by_split = _shapley_values(trees, group, trees.patterns(reference)[:, 0] % PATTERNS)
-        table = np.zeros((trees.count, PATTERNS, groups))
+        table = np.zeros((trees.count, PATTERNS, groups + 1))
         for split in range(SPLITS):
             table[np.arange(trees.count), :, group[:, split]] += by_split[split].T
-        self._table = table.reshape(-1, groups).astype(np.float32)
+        self._table = _summable(table[:, :, :groups]).reshape(-1, groups)
+        self._ones = np.ones(trees.count, dtype=np.float32)
 
     def contributions(self, matrix: Matrix) -> Contributions:
         """Give the contributions of each row of a matrix (n, features), as (n, groups)."""
@@ -52,8 +54,24 @@ class ContributionTable:
 
     def of_patterns(self, patterns: NDArray[np.intp]) -> Contributions:
         """Give the contributions of rows with these patterns (trees, n), as (n, groups)."""
-        added: Contributions = np.add.reduce(np.take(self._table, patterns, axis=0), axis=0)
-        return added
+        # A product with ones adds up faster than a sum does, in an order that depends on the number of rows.
+        added: Contributions = self._ones.dot(self._table.take(patterns, axis=0).reshape(len(patterns), -1))
+        return added.reshape(patterns.shape[1], self._groups)
+
+
+def _summable(table: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Round a table (trees, patterns, groups) so that sums over the trees are exact in float32, in whatever order.
+
+    Whole multiples of a power of two add up exactly as long as they fit into the 24 bits of a float32.
+    """
+    largest = float(np.abs(table).max(axis=1).sum(axis=0).max(initial=0.0))
+    unit = 2.0 ** (math.frexp(largest)[1] - 23)
+    return (np.round(table / unit) * unit).astype(np.float32)
+
+
+def numbered(group_of: Sequence[int | None], groups: int) -> NDArray[np.intp]:
+    """Number what is in no group as one more."""
+    return np.array([groups if group is None else group for group in group_of], dtype=np.intp)
 
 
 def _shapley_values(trees: TreeTable, group: NDArray[np.intp], reference: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -7,14 +7,13 @@ with applicants at the cutoff is a method that the official interpretation of Re
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from credit_risk.contract.catalogue import MAX_REASONS
-from credit_risk.model.comparison import SUBJECTS, Comparison
+from credit_risk.model.comparison import Comparison, subjects_of
 from credit_risk.model.features import Encoder, Matrix, table_of
 from credit_risk.model.reference import References
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from credit_risk.model.scorer import Scorer
 
-_CODES = {
+CODES = {
     "seniority": "R01",
     "assets": "R02",
     "financing_ratio": "R03",
@@ -38,17 +37,15 @@ _CODES = {
     "age": "R18",
     "marital": "R19",
 }
-_UNVERIFIED = {"income": "R09", "assets": "R14", "debt": "R15", "job": "R16", "home": "R17"}  # where it is unknown
-PART_TIME = "R06"
-CODES = [_CODES[subject] for subject in SUBJECTS]
-UNVERIFIED = {SUBJECTS.index(subject): code for subject, code in _UNVERIFIED.items()}
+UNVERIFIED = {"income": "R09", "assets": "R14", "debt": "R15", "job": "R16", "home": "R17"}  # where it is unknown
+INCOME, JOB = 0, 3  # places in UNVERIFIED
+PART_TIME = "R06"  # of a job
 # The fields that a reason is about, by code.
 FIELDS_BEHIND: dict[str, tuple[str, ...]] = {
     code: ("amount", "price") if subject == "financing_ratio" else (subject,)
-    for codes in (_CODES, _UNVERIFIED, {"job": PART_TIME})
+    for codes in (CODES, UNVERIFIED, {"job": PART_TIME})
     for subject, code in codes.items()
 }
-INCOME, JOB = SUBJECTS.index("income"), SUBJECTS.index("job")
 
 Reasons = tuple[tuple[str, float], ...]  # codes, each with its contribution in log odds; the strongest first
 
@@ -61,21 +58,26 @@ class Explainer:
         self._scorer = scorer
         self._encoder = encoder
         self._references = references
-        self._comparisons: dict[int, Comparison] = {}
-        # What the codes depend on: a column of each field that may be unknown, and the one of part-time jobs.
+        self._comparisons: dict[float, Comparison] = {}  # by the cutoff of review
+        self._subjects = subjects_of(encoder)
+        self._codes = [None if subject in UNVERIFIED else CODES[subject] for subject in self._subjects]
+        # What the other codes depend on: a column of each field that may be unknown, and the one of part-time jobs.
         columns = {name.partition("=")[0]: place for place, name in enumerate(encoder.names)}
-        self._facts = [columns[SUBJECTS[subject]] for subject in UNVERIFIED]
-        self._place_of = {subject: place for place, subject in enumerate(UNVERIFIED)}
-        if "job=partime" in encoder.names:
-            self._facts.append(encoder.names.index("job=partime"))
+        self._facts = [columns.get(field, 0) for field in UNVERIFIED]
+        self._facts.append(encoder.names.index("job=partime"))
+        self._depends = {
+            self._subjects.index(field): (place, CODES[field], unverified)
+            for place, (field, unverified) in enumerate(UNVERIFIED.items())
+            if field in self._subjects
+        }
 
     def comparison(self, review_above: float) -> Comparison:
         """Get the comparison for a policy's cutoff of review. It is made when it is first asked for."""
-        place = self._references.place_for(review_above)
-        if place not in self._comparisons:
-            row = self._encoder.encode_columns(table_of(self._references[place].applicant))
-            self._comparisons[place] = Comparison(self._booster, self._scorer, self._encoder, row)
-        return self._comparisons[place]
+        if review_above not in self._comparisons:
+            reference = self._references[self._references.place_for(review_above)]
+            row = self._encoder.encode_columns(table_of(reference.applicant))
+            self._comparisons[review_above] = Comparison(self._booster, self._scorer, self._encoder, row)
+        return self._comparisons[review_above]
 
     def reasons(self, matrix: Matrix, review_above: float, patterns: NDArray[np.intp] | None = None) -> list[Reasons]:
         """Give the reasons against each row of a matrix (n, features), at most MAX_REASONS each.
@@ -86,16 +88,14 @@ class Explainer:
         strongest = against.argsort(axis=1, kind="stable")[:, : -MAX_REASONS - 1 : -1].tolist()
         facts = matrix.take(self._facts, axis=1).tolist()
         return [
-            tuple([(self._code(subject, known), values[subject]) for subject in subjects if values[subject] > 0])
+            tuple([(self._codes[s] or self._code(s, known), values[s]) for s in subjects if values[s] > 0])
             for subjects, values, known in zip(strongest, against.tolist(), facts, strict=True)
         ]
 
     def _code(self, subject: int, facts: list[float]) -> str:
-        """Name a subject, by what is known about the applicant."""
-        place = self._place_of.get(subject)
-        if place is None:
-            return CODES[subject]
+        """Name a subject whose code depends on what is known about the applicant."""
+        place, known, unverified = self._depends[subject]
         value = facts[place]
-        if math.isnan(value) or (subject == INCOME and value <= 0):
-            return UNVERIFIED[subject]
-        return PART_TIME if subject == JOB and facts[len(UNVERIFIED) :] == [1.0] else CODES[subject]
+        if value != value or (value <= 0 and place == INCOME):  # NaN is unlike itself
+            return unverified
+        return PART_TIME if place == JOB and facts[-1] == 1 else known

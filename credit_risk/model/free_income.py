@@ -5,8 +5,8 @@ Shapley values of the game in which the fields that play have the applicant's va
 With four fields that takes sixteen values of the function.
 
 One thing is put right: if the income is unknown or used up, debt and expenses get shares, too, but the applicant would
-not be better off without them. They would not be true as reasons. So a field that would change nothing if it alone were
-the reference's hands what speaks against it over to those that would.
+not be better off without them. They would not be true as reasons. So what speaks against a field that would change
+nothing if it alone were the reference's is left out, unless that is so of all of them.
 """
 
 from __future__ import annotations
@@ -21,22 +21,25 @@ from credit_risk.model.features import Matrix
 from credit_risk.model.ratios import MONTHS_OF_DEBT
 
 FIELDS = ("income", "expenses", "debt", "amount")
-SUBSETS = 2 ** len(FIELDS)  # numbers whose bits say which fields play
-_PLAYS = np.array([[subset >> field & 1 > 0 for subset in range(SUBSETS)] for field in range(4)])[:, :, np.newaxis]
-# For each field the subsets with it, (8, 4), those that it has joined, and how much each counts.
-_WITH = np.array([[subset for subset in range(SUBSETS) if subset >> field & 1] for field in range(4)]).T
-_WITHOUT = _WITH - 2 ** np.arange(4)
-_WEIGHTS = np.array([[[1 / (4 * comb(3, subset.bit_count() - 1))] for subset in row] for row in _WITH.tolist()])
+ALL = 2 ** len(FIELDS) - 1  # a subset of the fields is a number, with a bit for each that plays, the first the highest
+SHARES, ALONE = slice(4), slice(4, 8)  # columns of what _WEIGHTS give
+EXACT = 2.0**-40  # sums of a few multiples of it are exact, in whatever order they are added
+SCALE = 12  # the least that makes all weights whole numbers
 
 
-def _hand_over(shares: NDArray[np.float64], alone: NDArray[np.float64], idle: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Give the shares of idle fields to those that change something alone, in proportion; all are (n, 4)."""
-    receiving = np.maximum(alone, 0.0)
-    total = receiving.sum(axis=1, keepdims=True)
-    idle = idle & (total > 0)
-    given = np.where(idle, shares, 0.0).sum(axis=1, keepdims=True)
-    handed_over: NDArray[np.float64] = np.where(idle, 0.0, shares) + given * receiving / np.where(total > 0, total, 1.0)
-    return handed_over
+def _weights() -> NDArray[np.float64]:
+    """Give the weight of each subset's value in each field's share, and in what the field changes alone, (16, 8)."""
+    weights = np.zeros((ALL + 1, 2 * len(FIELDS)))
+    for field in range(len(FIELDS)):
+        bit = 8 >> field
+        for subset in range(ALL + 1):
+            others = (subset & ~bit).bit_count()
+            weights[subset, field] = (1 if subset & bit else -1) * SCALE / (4 * comb(3, others))
+        weights[[ALL, ALL - bit], 4 + field] = SCALE, -SCALE
+    return weights
+
+
+_WEIGHTS = _weights()
 
 
 class FreeIncomeShares:
@@ -53,21 +56,38 @@ class FreeIncomeShares:
         """Take the places of FIELDS and of the ratio in a row, the values that the trees split the ratio at, and the
         margins of rows; `reference` is a matrix of one row."""
         self._columns = np.array(columns)
-        self._thresholds = thresholds
-        self._reference = reference[0, self._columns].astype(np.float64)[:, np.newaxis, np.newaxis]
-        steps = np.repeat(reference, len(thresholds) + 1, axis=0)
-        steps[:, ratio] = np.append(np.float32(-1), thresholds)
-        self._steps = margins(steps).astype(np.float64)  # the function, but for a constant; by thresholds passed
+        self._reference = reference[0, self._columns].astype(np.float64)[:, np.newaxis]
+        # A ratio below 0 counts as 0, and one that is unknown is sorted behind infinity.
+        positive = thresholds[thresholds > 0]
+        self._begins = np.append(_least_that_rounds_to(positive), np.inf)
+        steps = np.repeat(reference, len(positive) + 2, axis=0)
+        steps[:, ratio] = np.concatenate(([np.float32(0)], positive, [np.float32(np.nan)]))
+        # The function, but for a constant and the scale of the weights.
+        self._steps = np.round(margins(steps).astype(np.float64) / SCALE / EXACT) * EXACT
 
     def shares(self, matrix: Matrix) -> NDArray[np.float64]:
         """Give the share of each of FIELDS in the margin of each row of a matrix (n, features), as (n, 4)."""
-        applicant = matrix.take(self._columns, axis=1).T[:, np.newaxis]  # (4, 1, n)
-        income, expenses, debt, amount = np.where(_PLAYS, applicant, self._reference)  # (16, n) each
-        ratio = np.maximum(0.0, income - expenses - debt / MONTHS_OF_DEBT) / amount
-        known = np.fmax(ratio, -1.0).astype(np.float32)  # NaN is worse than 0
-        values = self._steps.take(self._thresholds.searchsorted(known, side="right"))
-        gained = values.take(_WITH, axis=0) - values.take(_WITHOUT, axis=0)  # (8, 4, n)
-        shares: NDArray[np.float64] = np.add.reduce(gained * _WEIGHTS, axis=0).T
-        alone = gained[-1].T  # what each field changes if the others stay
-        idle = (shares > 0) & (alone <= 0)
-        return _hand_over(shares, alone, idle) if idle.any() else shares
+        rows = len(matrix)
+        values = np.empty((2, len(FIELDS), rows))  # the reference's and the applicant's
+        values[0] = self._reference
+        values[1] = matrix.take(self._columns, axis=1).T
+        income, expenses, debt, amount = values[:, 0], values[:, 1], values[:, 2] / MONTHS_OF_DEBT, values[:, 3]
+        free = (income[:, np.newaxis] - expenses)[:, :, np.newaxis] - debt
+        ratio = (free[:, :, :, np.newaxis] / amount).reshape(ALL + 1, rows)  # by subset
+        found = self._steps.take(self._begins.searchsorted(ratio, side="right")).T.dot(_WEIGHTS)
+        against = found > 0
+        idle = against[:, SHARES] > against[:, ALONE]
+        if np.count_nonzero(idle):
+            _leave_out(found, idle & against[:, ALONE].any(axis=1, keepdims=True))
+        shares: NDArray[np.float64] = found[:, SHARES]
+        return shares
+
+
+def _leave_out(found: NDArray[np.float64], idle: NDArray[np.bool_]) -> None:
+    found[:, SHARES][idle] = 0.0
+
+
+def _least_that_rounds_to(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Find the least float64 that is rounded to each value or more, because the trees compare in float32."""
+    middle = (np.nextafter(values, np.float32(-np.inf)).astype(np.float64) + values) / 2
+    return np.where(middle.astype(np.float32) >= values, middle, np.nextafter(middle, np.inf))

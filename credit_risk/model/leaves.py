@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from credit_risk.model.contributions import numbered
+
 if TYPE_CHECKING:
     from credit_risk.model.contributions import Contributions
     from credit_risk.model.features import Matrix
@@ -36,7 +38,7 @@ class LeafTable:
     """Computes how much groups of features contribute to the margins of a booster's trees."""
 
     def __init__(
-        self, trees: Sequence[dict[str, Any]], group_of: Sequence[int], groups: int, reference: Matrix
+        self, trees: Sequence[dict[str, Any]], group_of: Sequence[int | None], groups: int, reference: Matrix
     ) -> None:
         """`trees` are as XGBoost's JSON describes them; the rest is as in a ContributionTable."""
         leaves = [leaf for tree in trees for leaf in _leaves(tree)]
@@ -46,7 +48,7 @@ class LeafTable:
         self._feature, threshold, goes_left, missing = splits.reshape(len(leaves), depth, 4).transpose(2, 0, 1)
         self._feature, self._threshold = self._feature.astype(np.intp), threshold.astype(np.float32)
         self._goes_left, self._missing_goes_left = goes_left > 0, missing > 0
-        group = np.asarray(group_of)[self._feature]
+        group = numbered(group_of, groups)[self._feature]
         # A group that splits a way more than once passes if it passes each time; its first split stands for it.
         same = group[:, :, np.newaxis] == group[:, np.newaxis, :]  # (leaves, depth, depth)
         self._same = same
@@ -74,10 +76,10 @@ class LeafTable:
         gain_in, gain_out = self._gain_in[many, few] * reached, self._gain_out[many, few] * reached
         gained = plays * gain_in[:, :, np.newaxis] - stays_out * gain_out[:, :, np.newaxis]
         by_group = gained.reshape(len(matrix), -1)[:, self._by_group]
-        found = np.zeros((len(matrix), self._groups))
+        found = np.zeros((len(matrix), self._groups + 1))
         present, begins = np.unique(self._group_sorted, return_index=True)
         found[:, present] = np.add.reduceat(by_group, begins, axis=1)
-        return found
+        return found[:, : self._groups]
 
     def _passes(self, matrix: Matrix) -> NDArray[np.bool_]:
         """Tell which groups, each at the place of its splits, lead each row to each leaf, (n, leaves, depth)."""

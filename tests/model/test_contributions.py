@@ -83,3 +83,15 @@ def test_the_company_of_a_row_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
     together = table.contributions(matrix)
     monkeypatch.setattr("credit_risk.model.leaves.CELLS", 1)  # one row at once
     np.testing.assert_array_equal(table.contributions(matrix), together)
+
+
+def test_what_is_in_no_group_is_left_out() -> None:
+    booster, matrix = random_booster(2, 3)
+    trees = TreeTable.of(booster)
+    assert trees is not None
+    expected = by_definition(booster, matrix, matrix[:1], [0, 1, 2])[:, [0, 2]]
+    for table in (
+        ContributionTable(trees, [0, None, 1], 2, matrix[:1]),
+        LeafTable(trees_of(booster), [0, None, 1], 2, matrix[:1]),
+    ):
+        np.testing.assert_allclose(table.contributions(matrix), expected, atol=1e-5)

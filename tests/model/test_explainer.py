@@ -13,7 +13,7 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from credit_risk.contract.catalogue import MAX_REASONS, load_catalogue
-from credit_risk.model.comparison import SUBJECTS
+from credit_risk.model.comparison import subjects_of
 from credit_risk.model.explainer import FIELDS_BEHIND, Explainer
 from credit_risk.model.features import MONOTONE, Columns, Encoder, Matrix, columns_of, table_of
 from credit_risk.model.free_income import FreeIncomeShares
@@ -90,7 +90,9 @@ def by_definition(model: Explained, columns: Columns, cutoff: float) -> dict[str
 
 def assert_by_definition(model: Explained, columns: Columns, cutoff: float) -> None:
     matrix = model.encoder.encode_columns(columns)
-    found = dict(zip(SUBJECTS, model.explainer.comparison(cutoff).contributions(matrix).T, strict=True))
+    found = dict(
+        zip(subjects_of(model.encoder), model.explainer.comparison(cutoff).contributions(matrix).T, strict=True)
+    )
     expected = by_definition(model, columns, cutoff)
     for field in set(FIELDS) - {"amount", "price"}:
         np.testing.assert_allclose(found[field], expected[field], atol=2e-5, err_msg=field)
@@ -103,20 +105,22 @@ def assert_by_definition(model: Explained, columns: Columns, cutoff: float) -> N
 def test_contributions_are_shapley_values_of_the_fields(
     model: StoredModel, synthetic: Dataset, cutoff: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("credit_risk.model.free_income._hand_over", lambda shares, _alone, _idle: shares)
+    monkeypatch.setattr("credit_risk.model.free_income._leave_out", lambda _found, _idle: None)
     columns = columns_of(synthetic.applications[:60])
     assert_by_definition(explained(model), columns, cutoff)
 
 
 def test_those_of_deeper_trees_are_too(synthetic: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("credit_risk.model.free_income._hand_over", lambda shares, _alone, _idle: shares)
+    monkeypatch.setattr("credit_risk.model.free_income._leave_out", lambda _found, _idle: None)
     deep = explained_depth(4, synthetic, monkeypatch)
     assert deep.scorer.table is None
     assert_by_definition(deep, columns_of(synthetic.applications[:20]), 0.3)
 
 
-def test_contributions_add_up_to_the_distance_from_the_reference(model: StoredModel, synthetic: Dataset) -> None:
-    """Also where one field hands its share over to another."""
+def test_contributions_add_up_to_the_distance_from_the_reference(
+    model: StoredModel, synthetic: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("credit_risk.model.free_income._leave_out", lambda _found, _idle: None)
     ours = explained(model)
     matrix = ours.encoder.encode_columns(synthetic.columns)
     found = ours.explainer.comparison(0.3).contributions(matrix).sum(axis=1)
@@ -229,7 +233,7 @@ def test_the_company_of_a_row_changes_nothing(model: StoredModel, synthetic: Dat
         assert model.explainer.reasons(rows, 0.3, model.scorer.score(rows)[1]) == together[start : start + size]
 
 
-def test_a_field_that_would_change_nothing_hands_its_share_over(model: StoredModel, synthetic: Dataset) -> None:
+def test_a_field_that_would_change_nothing_is_left_out(model: StoredModel, synthetic: Dataset) -> None:
     """Without an income, smaller debts and expenses would not help."""
     applications = [
         a.model_copy(update={"income": None, "expenses": 60, "debt": 500.0}) for a in synthetic.applications[:50]
