@@ -1,4 +1,4 @@
-"""Train the credit-risk model, and save it into the BentoML model store if it is good enough."""
+"""Train the credit-risk model, save it into the BentoML model store, and make it the latest if it is good enough."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from credit_risk.training.layout import SEPARATORS, Layout, columns_named
 from credit_risk.training.parameters import Parameters
 from credit_risk.training.pipeline import Trained, train
 from credit_risk.training.plan import Plan
-from credit_risk.training.release import MAX_ECE, MIN_AUC, check_release, save
+from credit_risk.training.release import MIN_AUC, held_back, judge, release, save
 
 POLICY = Path(__file__).with_name("policy.yaml")  # the model card shows its cutoffs
 BUNDLED = Path(__file__).with_name("data") / "applications.csv"
@@ -95,7 +95,7 @@ def _gain(name: str, ours: float, tutorials: float) -> float:
     help="The status that means default, such as 1, in a file with two statuses of other names than the public one's.",
 )
 @click.option("--min-auc", default=MIN_AUC, type=Share(0, 1), help="Release gate: lowest cross-validated AUC.")
-@click.option("--max-ece", default=MAX_ECE, type=Share(0, 1), help="Release gate: highest calibration error.")
+@click.option("--force", metavar="WHY", help="Release the model whatever the gate says; WHY goes on record.")
 @margin_option
 @lgd_option
 def main(
@@ -110,14 +110,16 @@ def main(
     separator: str,
     default_is: str | None,
     min_auc: float,
-    max_ece: float,
+    force: str | None,
     margin: float,
     lgd: float,
 ) -> None:
     """Train the model, print how good it is, and save it into the BentoML model store as credit_risk_model.
 
-    A model that fails the release gate is not saved, and the exit status is 1. --margin and --lgd are for the profits
-    in the model card.
+    The release gate tests the model's ranking and its calibration, and whether it is worse than the latest model. A
+    model that fails is saved as a candidate, and the exit status is 1. A model with age and marital status is saved as
+    a candidate, too. `python -m credit_risk models` shows and promotes candidates. --margin and --lgd are for the
+    profits in the model card.
     """
     console = Console(highlight=False)
     try:
@@ -131,7 +133,7 @@ def main(
             parameters=given.over_the_recipe(),
             rounds=given.rounds,
         )
-        dataset = load_dataset(data, data_source, Layout(separator, default_is))
+        policy, dataset = load_policy(POLICY), load_dataset(data, data_source, Layout(separator, default_is))
         console.print(f"{len(dataset)} {dataset.source} applications, {dataset.default.mean():.2%} defaulted")
         if data_source is None and dataset.source == "real" and dataset.sha256 != PUBLIC_FILE:
             console.print("Counted as real: say --data-source synthetic if nobody made them")
@@ -140,14 +142,20 @@ def main(
         with progress_of(f"Cross-validating {plan.repeats} x {plan.folds}", plan.trainings) as advance:
             trained = train(dataset, plan, advance)
         console.print(figures_table(trained, plan))
-        check_release(trained, min_auc=min_auc, max_ece=max_ece)
-        saved = save(trained, dataset, plan, load_policy(POLICY), Economics(margin, lgd))
+        judgement = judge(trained, dataset, plan, policy, min_auc=min_auc, progress=progress_of)
+        console.print(judgement.comparison, soft_wrap=True)
+        candidate = save(trained, dataset, judgement, policy, Economics(margin, lgd))
+        saved = release(candidate, judgement, by="train.py", force=force)
     except ReleaseError as error:
         sys.exit(f"train.py: {error}")
     except CreditRiskError as error:
         problems = error.problems if isinstance(error, DataError) else []
         sys.exit("\n  ".join([f"train.py: {error}; nothing was saved", *problems]))
-    console.print(f"Saved {saved.tag}; its model card: {saved.report / 'model-card.html'}", soft_wrap=True)
+    if saved is candidate:
+        console.print(f"The model is not released: {held_back(candidate, judgement)}", soft_wrap=True)
+    else:
+        card = saved.report / "model-card.html"
+        console.print(f"Saved {saved.tag}, now the latest; its model card: {card}", soft_wrap=True)
 
 
 if __name__ == "__main__":

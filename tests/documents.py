@@ -1,8 +1,15 @@
-"""Tables and diagrams for the docs, made from the code that they describe: `make docs`."""
+"""Tables and diagrams for the docs, made from the code that they describe: `make docs`.
+
+The figures on the public data set come from the card of a model that was trained on it, because that data set is not
+part of the project: `python -m tests.documents CARD.json` takes them over.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -69,6 +76,54 @@ def _default(name: str, field: FieldInfo) -> str:
     return f"`{str(default).removeprefix(f'{PROJECT}/')}`"
 
 
+PUBLIC_FIGURES = PROJECT / "docs" / "public-data.json"
+RESAMPLED = {"auc": "AUC", "calibration_slope": "calibration slope", "ece": "ECE"}
+LABELS = {"auc": "AUC", "ks": "KS", "gini": "Gini", "brier": "Brier score", "log_loss": "log loss"} | RESAMPLED
+
+
+def figures_of(card: dict[str, Any]) -> dict[str, Any]:
+    """Take what the docs show from a card, to four places."""
+    training, validation = card["training"], card["validation"]
+    figures = {name: training[name] for name in ("cross_validation", "tutorial_cross_validation")}
+    figures |= {name: validation[name] for name in ("comparisons", "bootstrap", "recalibration", "stability")}
+    rounded: dict[str, Any] = json.loads(json.dumps(figures), parse_float=lambda number: round(float(number), 4))
+    for name in ("cross_validation", "tutorial_cross_validation"):
+        del rounded[name]["aucs"]
+    return rounded
+
+
+def public_figures() -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads(PUBLIC_FIGURES.read_text())
+    return figures
+
+
+def figures_table() -> str:
+    """Tabulate the model and the tutorial's on the public data set."""
+    found = public_figures()
+    lines = ["| | this model | 95 % interval | the tutorial's model |", "|---|---|---|---|"]
+    for name, label in LABELS.items():
+        ours, tutorials = (
+            f"{found[model]['mean'][name]:.4f} ± {found[model]['sd'][name]:.4f}"
+            for model in ("cross_validation", "tutorial_cross_validation")
+        )
+        interval = _interval(found["bootstrap"][name]) if name in RESAMPLED else ""
+        lines.append(f"| {label} | {ours} | {interval} | {tutorials} |")
+    return "\n".join(lines)
+
+
+def comparisons_table() -> str:
+    """Tabulate what the model gains over others on the public data set."""
+    lines = ["| | AUC | slope | ECE | gain of this model (95 % interval) |", "|---|---|---|---|---|"]
+    for row in public_figures()["comparisons"]:
+        figures = f"{row['auc']:.4f} | {row['calibration_slope']:.3f} | {row['ece']:.4f}"
+        lines.append(f"| {row['name']} | {figures} | {row['gain']['value']:+.4f} ({_interval(row['gain'])}) |")
+    return "\n".join(lines)
+
+
+def _interval(interval: dict[str, float]) -> str:
+    return f"{interval['low']:.4f} to {interval['high']:.4f}"
+
+
 def import_diagram() -> str:
     """Draw which room imports which, as a Mermaid diagram, the highest floor on top."""
     imports: dict[str, set[str]] = defaultdict(set)
@@ -82,3 +137,8 @@ def import_diagram() -> str:
         for room in rooms:
             lines += [f"  {room} --> {other}" for other in sorted(imports[room] - {room, ""})]
     return "\n".join([*lines, "```"])
+
+
+if __name__ == "__main__":
+    found = figures_of(json.loads(Path(sys.argv[1]).read_text()))
+    PUBLIC_FIGURES.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")

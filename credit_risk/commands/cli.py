@@ -10,6 +10,7 @@ import click
 from credit_risk.contract.errors import CreditRiskError, DataError
 
 COMMANDS = {
+    "models": ("credit_risk.commands.models", "models"),
     "new-key": ("credit_risk.commands.new_key", "new_key"),
     "policy": ("credit_risk.commands.policy", "policy"),
     "replay": ("credit_risk.commands.replay", "replay"),

@@ -11,10 +11,12 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+MOST_LINES = 25
+
 
 @contextmanager
 def progress_of(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Give what to call after each of `total` steps. It draws a bar, or writes a line for each step into a pipe."""
+    """Give what to call after each of `total` steps. It draws a bar, or writes lines into a pipe."""
     console = Console(stderr=True)
     if console.is_terminal:
         with Progress(console=console) as progress:
@@ -22,4 +24,10 @@ def progress_of(title: str, total: int) -> Iterator[Callable[[], None]]:
             yield lambda: progress.advance(task)
         return
     begun, steps = perf_counter(), count(1)
-    yield lambda: click.echo(f"{title}: {next(steps)} of {total}, {perf_counter() - begun:.0f} s", err=True)
+
+    def advance() -> None:
+        step = next(steps)
+        if step % max(1, total // MOST_LINES) == 0 or step == total:
+            click.echo(f"{title}: {step} of {total}, {perf_counter() - begun:.0f} s", err=True)
+
+    yield advance

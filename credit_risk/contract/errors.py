@@ -8,7 +8,7 @@ CreditRiskError
 │   ├── ModelError
 │   └── DependencyError
 ├── DataError                a file that can't be used; `problems` lists lines and columns
-├── ReleaseError             a trained model that failed its release gate
+├── ReleaseError             a trained model that failed its release gate and remains a candidate
 └── RequestError             answered to the caller with an HTTP status
     ├── InvalidRequestError   400
     ├── UnauthorizedError     401
@@ -76,7 +76,7 @@ class DataError(CreditRiskError):
 
 
 class ReleaseError(CreditRiskError):
-    """A trained model is not good enough to be saved. The message names each figure that failed."""
+    """A trained model is not good enough to be the latest. The message names each figure that failed."""
 
 
 class RequestError(CreditRiskError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,7 @@ class UnsavedModel(StoredModel):
         metadata |= {"booster_sha256": sha256_of(trained.booster)}
         return cls(
             tag=f"{MODEL_NAME}:unsaved",
+            created=datetime.now(UTC),
             metadata=metadata,
             batchable=True,
             report=Path(),

@@ -46,8 +46,8 @@ def train(
 
     `data` is the path of a CSV file, or a list of dictionaries, a DataFrame or an Arrow table with the columns of
     data/README.md. `params` are parameters of XGBoost, or the path of a file of them. The model is in memory, unless
-    `save` puts it into the BentoML model store, where it has to pass the release gate. `advance` is called after each
-    fold.
+    `save` puts it into the BentoML model store, where it has to pass the release gate to become the latest.
+    `advance` is called after each fold.
 
     Raises DataError that names the fix, or ReleaseError. In a table, lines are counted as if it were a CSV file.
     """
@@ -68,8 +68,10 @@ def train(
     trained = pipeline.train(dataset, plan, advance)
     if not save:
         return Model(UnsavedModel.of(trained, dataset, plan))
-    release.check_release(trained)
-    return Model(release.save(trained, dataset, plan, load_policy(load_settings().policy)))
+    policy = load_policy(load_settings().policy)
+    judgement = release.judge(trained, dataset, plan, policy)
+    candidate = release.save(trained, dataset, judgement, policy)
+    return Model(release.release(candidate, judgement, by="credit_risk.train"))
 
 
 def _csv_of(table: pa.Table) -> bytes:

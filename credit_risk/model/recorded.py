@@ -59,4 +59,5 @@ def _checked(found: bentoml.Model) -> StoredModel:
         raise ModelError(f"model {found.tag} in {folder} was not saved by train.py, so it can't have decided")
     if faults:
         raise ModelError(f"model {found.tag} in {folder} is not what was saved: {', '.join(faults)}; restore it")
-    return StoredModel(str(found.tag), metadata, batchable=True, report=folder / REPORT, digest=digest)
+    created = found.info.creation_time
+    return StoredModel(str(found.tag), created, metadata, batchable=True, report=folder / REPORT, digest=digest)

@@ -1,4 +1,4 @@
-"""The BentoML model store: save a trained model, and load one by its tag. No other module knows the store.
+"""The BentoML model store: save a trained model, and load one by its tag.
 
 A saved model holds everything that a decision depends on: the booster, the order of its features, and metadata on how
 it was made. Its manifest detects what was changed since. The DictVectorizer is saved too, for whoever loads the model
@@ -9,9 +9,10 @@ code that somebody put into it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ import yaml
 from bentoml.exceptions import BentoMLException, NotFound
 
 from credit_risk.contract.errors import ModelError
-from credit_risk.model import LATEST, MODEL_NAME
+from credit_risk.model import CANDIDATE_NAME, LATEST, MODEL_NAME
 from credit_risk.model.explainer import Explainer
 from credit_risk.model.features import PROTECTED_CATEGORICAL, PROTECTED_NUMERIC, Encoder
 from credit_risk.model.manifest import MANIFEST_FILE, Manifest
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from sklearn.feature_extraction import DictVectorizer
 
 REPORT = "report"
+Report = Callable[[str, datetime], Mapping[str, str]]  # from a model's tag and date to its files by name
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class StoredModel:
     """A model in the store that was checked. Its booster is loaded when it is first used."""
 
     tag: str  # name:version
+    created: datetime
     metadata: dict[str, Any]
     batchable: bool  # whether rows of several requests may be scored together
     report: Path  # folder of model-card.html and model-card.json
@@ -64,6 +67,10 @@ class StoredModel:
     def data_source(self) -> str:
         """What the model was trained on: `synthetic` or `real`."""
         return str(self.metadata["data_source"])
+
+    @property
+    def version(self) -> str:
+        return self.tag.rpartition(":")[2]
 
     @property
     def protected(self) -> list[str]:
@@ -100,16 +107,19 @@ def save_model(
     *,
     labels: dict[str, str],
     metadata: dict[str, Any],
-    report: Mapping[str, str],
+    report: Report,
 ) -> StoredModel:
-    """Save a model as a new version of MODEL_NAME, with the files of its report by name.
+    """Save a model as a candidate, which `inventory.release` makes the latest.
 
-    Raises ModelError if the latest model can't be read, because BentoML reads it too, halfway through saving the next.
+    `report` is called with the tag that the model has once it is released.
+
+    Raises ModelError if the latest model or candidate can't be read, because BentoML reads it halfway through saving.
     """
-    with suppress(NotFound):
-        _find(LATEST)
+    for latest in (LATEST, f"{CANDIDATE_NAME}:latest"):
+        with suppress(NotFound):
+            _find(latest)
     saved = bentoml.xgboost.save_model(
-        MODEL_NAME,
+        CANDIDATE_NAME,
         booster,
         custom_objects={"DictVectorizer": vectorizer},
         signatures={"predict": {"batchable": True, "batch_dim": 0}},
@@ -118,10 +128,18 @@ def save_model(
     )
     folder = Path(bentoml.models.get(saved.tag).path)  # `saved` still points to a temporary folder
     (folder / REPORT).mkdir()
-    for name, content in report.items():
+    for name, content in report(f"{MODEL_NAME}:{saved.tag.version}", saved.info.creation_time).items():
         (folder / REPORT / name).write_text(content, encoding="utf-8")
     Manifest.of(folder).write(folder)  # last, so that a model that was saved halfway has none
     return load_model(str(saved.tag))
+
+
+def latest_model() -> StoredModel | None:
+    """Load the model that is latest. Raises ModelError like `load_model`, unless there is none."""
+    with suppress(NotFound):
+        _find(LATEST)
+        return load_model(LATEST)
+    return None
 
 
 def sha256_of(booster: xgb.Booster) -> str:
@@ -182,4 +200,5 @@ def check_model(found: bentoml.Model) -> StoredModel:
         raise ModelError(f"model {found.tag} was not saved by this version's train.py; train one with `make train`")
     if signatures["predict"].batch_dim != (0, 0):
         raise ModelError(f"model {found.tag} was saved with another batch_dim than 0; train one with `make train`")
-    return StoredModel(str(found.tag), metadata, signatures["predict"].batchable, folder / REPORT, manifest.digest)
+    batchable, created = signatures["predict"].batchable, found.info.creation_time
+    return StoredModel(str(found.tag), created, metadata, batchable, folder / REPORT, manifest.digest)

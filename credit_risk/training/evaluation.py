@@ -79,6 +79,7 @@ class CrossValidation:
 
     mean: Performance
     sd: Performance
+    aucs: list[float]  # by fold
 
     @classmethod
     def of(cls, default: Outcomes, repeats: list[list[tuple[Rows, Probabilities]]]) -> Self:
@@ -90,7 +91,8 @@ class CrossValidation:
             for rows, predicted in folds:
                 probability[rows] = predicted
             pooled.append(Performance.of(default, probability))
-        return cls(*(_calibration_from(pooled, by_fold, how) for how in (np.mean, np.std)))
+        mean, sd = (_calibration_from(pooled, by_fold, how) for how in (np.mean, np.std))
+        return cls(mean, sd, [performance.auc for performance in by_fold])
 
 
 def _calibration_from(pooled: list[Performance], by_fold: list[Performance], how: Callable[..., float]) -> Performance:

@@ -20,9 +20,6 @@ from credit_risk.training.evaluation import CALIBRATION_BINS, Outcomes, Probabil
 
 MOST_POINTS = 10_000  # of a ROC curve; more would be larger than the model, and no finer on paper
 CUTOFFS = tuple(percent / 100 for percent in range(5, 95, 5))
-MIN_GROUP = 30  # with fewer applicants the rates would be mostly chance, and would reveal single persons
-# The last year of each band; 62 is where Regulation B, 12 CFR 1002.2(o), begins to protect the elderly.
-AGE_BANDS = {"18 to 24": 24, "25 to 39": 39, "40 to 61": 61, "62 and over": np.inf}
 
 
 @dataclass(frozen=True)
@@ -83,14 +80,13 @@ class CutoffRow:
 
 
 @dataclass(frozen=True)
-class GroupRow:
-    """How a group of applicants fares. Rates are None for fewer than MIN_GROUP."""
+class Beyond:
+    """The applications that a cutoff approves although their probability of default is above break-even."""
 
-    group: str
     n: int
-    calibration: Calibration | None = None
-    approved: float | None = None
-    impact_ratio: float | None = None  # approval rate, divided by the highest of any group
+    share: float  # of all
+    bad_rate: float
+    profit: float  # for each application, approved or not, as a share of a loan
 
 
 def roc(default: Outcomes, probability: Probabilities) -> Roc:
@@ -147,22 +143,15 @@ def cutoff_table(
     return rows
 
 
-def group_table(
-    groups: Sequence[str], default: Outcomes, probability: Probabilities, statuses: Sequence[Status]
-) -> list[GroupRow]:
-    """Make a row for each group, by name; `groups` and `statuses` hold each applicant's group and decision, (n,).
-
-    The adverse impact ratio is that of 29 CFR 1607.4(D), the four-fifths rule, to the best group of MIN_GROUP or more.
-    """
-    status = np.array(statuses)
-    members = {name: np.flatnonzero(np.array(groups) == name) for name in sorted(set(groups))}
-    approved = {name: float((status[r] == "APPROVED").mean()) for name, r in members.items() if len(r) >= MIN_GROUP}
-    best = max(approved.values(), default=0.0)
-    table = {name: GroupRow(name, len(rows)) for name, rows in members.items()}
-    for name, rate in approved.items():
-        fit = calibration(default[members[name]], probability[members[name]])
-        table[name] = GroupRow(name, fit.n, fit, rate, rate / best if best else None)
-    return list(table.values())
+def beyond_break_even(
+    default: Outcomes, probability: Probabilities, economics: Economics, cutoff: float
+) -> Beyond | None:
+    """Tell what a cutoff above break-even approves beyond it; None if there is nothing."""
+    beyond = default[(probability > economics.break_even) & (probability <= cutoff)]
+    if not len(beyond):
+        return None
+    earned = (beyond == 0).sum() * economics.margin - beyond.sum() * economics.loss_given_default
+    return Beyond(len(beyond), len(beyond) / len(default), float(beyond.mean()), float(earned / len(default)))
 
 
 def mean_absolute(contributions: Mapping[str, NDArray[Any]]) -> dict[str, float]:
@@ -170,6 +159,12 @@ def mean_absolute(contributions: Mapping[str, NDArray[Any]]) -> dict[str, float]
     points = POINTS_TO_DOUBLE_ODDS / np.log(2)
     means = {group: float(np.abs(values).mean() * points) for group, values in contributions.items()}
     return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+
+def decide(policy: Policy, sample: Sample) -> list[Status]:
+    """Decide the applications of a sample."""
+    pairs = zip(sample.probability.tolist(), sample.applications, strict=True)
+    return [policy.decide(probability, application).status for probability, application in pairs]
 
 
 @dataclass(frozen=True)
@@ -182,15 +177,13 @@ class SampleFigures:
     reliability: list[Calibration]
     score_bands: dict[int, tuple[int, int]]
     cutoffs: list[CutoffRow]
-    groups: dict[str, list[GroupRow]]
+    beyond_break_even: Beyond | None
 
     @classmethod
     def of(cls, sample: Sample, policy: Policy, economics: Economics) -> Self:
         data, cutoffs = (sample.default, sample.probability), policy.cutoffs
-        statuses = [policy.decide(p, a).status for p, a in zip(data[1].tolist(), sample.applications, strict=True)]
+        statuses = decide(policy, sample)
         marks = {"review": cutoffs.review_above, "decline": cutoffs.decline_above, "break-even": economics.break_even}
-        age = [next(band for band, last in AGE_BANDS.items() if a.age <= last) for a in sample.applications]
-        marital = [a.marital for a in sample.applications]
         return cls(
             n=len(statuses),
             statuses={name: statuses.count(name) / len(statuses) for name in STATUSES},
@@ -198,5 +191,5 @@ class SampleFigures:
             reliability=reliability(*data),
             score_bands=score_bands(*data),
             cutoffs=cutoff_table(*data, economics, marks),
-            groups={"age": group_table(age, *data, statuses), "marital": group_table(marital, *data, statuses)},
+            beyond_break_even=beyond_break_even(*data, economics, cutoffs.review_above),
         )

@@ -50,7 +50,7 @@ def train(dataset: Dataset, plan: Plan, advance: Callable[[], None]) -> Trained:
 
     `advance` is called after each of the plan's trainings.
     """
-    vectorizer = fit_vectorizer(dataset.applications.take(_each_category(dataset.columns)), protected=plan.protected)
+    vectorizer = vectorizer_of(dataset, protected=plan.protected)
     encoder = Encoder.of(vectorizer)
     matrix, outcomes, groups = encoder.encode_columns(dataset.columns), dataset.default, dataset.groups
     all_13_fields = tutorial_matrix(dataset.columns)
@@ -91,6 +91,11 @@ def train(dataset: Dataset, plan: Plan, advance: Callable[[], None]) -> Trained:
     )
 
 
+def vectorizer_of(dataset: Dataset, *, protected: bool) -> DictVectorizer:
+    """Fit the columns of a model of these applications."""
+    return fit_vectorizer(dataset.applications.take(_each_category(dataset.columns)), protected=protected)
+
+
 def _each_category(columns: Columns) -> Rows:
     """Find rows that together hold every category that occurs, which is all that a vectorizer learns."""
     firsts = [np.unique(columns[field], return_index=True)[1] for field in CATEGORIES]
@@ -127,8 +132,8 @@ def metadata_of(trained: Trained, dataset: Dataset, plan: Plan) -> dict[str, Any
         "repeats": plan.repeats,
         "rounds": plan.rounds,
         "parameters": dict(plan.parameters),
-        "cross_validation": {"mean": asdict(trained.cross_validation.mean), "sd": asdict(trained.cross_validation.sd)},
-        "tutorial_cross_validation": {"mean": asdict(trained.tutorial.mean), "sd": asdict(trained.tutorial.sd)},
+        "cross_validation": asdict(trained.cross_validation),
+        "tutorial_cross_validation": asdict(trained.tutorial),
         "test": asdict(trained.test),
         "references": [reference._asdict() for reference in trained.references],
         "versions": {name: importlib.metadata.version(name) for name in versions},

@@ -193,6 +193,6 @@ def test_a_model_is_saved_only_if_asked_and_only_if_it_is_good_enough(model: Sto
         return set(folder_of(model).parent.glob("*/"))
 
     before = versions()
-    with pytest.raises(ReleaseError, match="not released: AUC"):
+    with pytest.raises(ReleaseError, match="not the latest, because AUC"):
         train(BUNDLED, params={"n_estimators": 1, "max_depth": 1}, folds=2, repeats=1, save=True)
     assert versions() == before

@@ -172,7 +172,7 @@ def test_nothing_is_saved_beside_a_latest_model_that_cannot_be_read(model: Store
     (folder / "model.yaml").write_bytes(b"")
     try:
         with pytest.raises(ModelError, match=r"credit_risk_model:latest can't be read .* delete its folder"):
-            save_model(booster, vectorizer, labels={}, metadata={}, report={})
+            save_model(booster, vectorizer, labels={}, metadata={}, report=lambda *_: {})
         assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
     finally:
         (folder / "model.yaml").write_bytes(before)

@@ -18,9 +18,9 @@ from credit_risk.training.figures import (
     Economics,
     Sample,
     SampleFigures,
+    beyond_break_even,
     calibration,
     cutoff_table,
-    group_table,
     mean_absolute,
     reliability,
     roc,
@@ -126,19 +126,13 @@ def test_no_cutoff_earns_more_than_break_even_where_probabilities_are_true() -> 
     assert max(table, key=lambda row: row.profit).marks == ["break-even"]
 
 
-def test_groups_by_hand() -> None:
-    groups = ["a"] * 40 + ["b"] * 50 + ["few"] * 29
-    statuses = ["APPROVED"] * 10 + ["MAYBE"] * 30 + ["APPROVED"] * 25 + ["DECLINED"] * 25 + ["APPROVED"] * 29
-    default = np.tile([0, 1], 60)[:119]
-    a, b, few = group_table(groups, default, np.full(119, 0.25), statuses)  # type: ignore[arg-type]
-    assert (a.n, a.approved, a.impact_ratio, b.approved, b.impact_ratio) == (40, 0.25, 0.5, 0.5, 1)
-    assert a.calibration == calibration(default[:40], np.full(40, 0.25))
-    assert (few.group, few.n, few.calibration, few.approved, few.impact_ratio) == ("few", 29, None, None, None)
-
-
-def test_where_nobody_is_approved_there_is_no_ratio() -> None:
-    (row,) = group_table(["a"] * 30, np.tile([0, 1], 15), np.full(30, 0.9), ["DECLINED"] * 30)
-    assert (row.approved, row.impact_ratio) == (0, None)
+def test_what_lies_beyond_break_even_by_hand() -> None:
+    default, probability = np.array([0, 0, 1, 1, 0]), np.array([0.1, 0.2, 0.3, 0.8, 0.95])
+    beyond = beyond_break_even(default, probability, ECONOMICS, 0.3)
+    assert beyond is not None
+    assert (beyond.n, beyond.share, beyond.bad_rate) == (2, 0.4, 0.5)
+    assert beyond.profit == pytest.approx((0.1 - 0.5) / 5)
+    assert beyond_break_even(default, probability, ECONOMICS, 0.1) is None
 
 
 def test_contributions_in_points_the_most_first() -> None:
@@ -156,12 +150,6 @@ def test_a_sample_is_decided_by_the_policy(synthetic: Dataset) -> None:
     assert sum(figures.statuses.values()) == pytest.approx(1)
     assert figures.statuses["APPROVED"] <= marked["review"].approved
     assert figures.statuses["DECLINED"] >= 1 - marked["decline"].approved - 1e-12
-    assert [row.group for row in figures.groups["age"]] == ["18 to 24", "25 to 39", "40 to 61", "62 and over"]
-    for rows in figures.groups.values():
-        assert sum(row.n for row in rows) == figures.n == len(synthetic)
-    of_age = {row.group: row.n for row in figures.groups["age"]}
-    assert of_age["62 and over"] == (synthetic.columns["age"] >= 62).sum()
-    assert of_age["18 to 24"] == (synthetic.columns["age"] < 25).sum()
 
 
 def test_a_roc_curve_of_many_rows_keeps_few_points_and_its_largest_gap() -> None:

@@ -20,6 +20,7 @@ from credit_risk.contract.application import EXAMPLE
 from credit_risk.model.store import StoredModel
 from credit_risk.training.data import Dataset
 from tests.conftest import PROJECT, train
+from tests.documents import figures_of, public_figures
 from tests.e2e.conftest import serving
 from tests.models import folder_of
 
@@ -35,6 +36,13 @@ def booster(home: Path) -> bytes:
     return (version / "saved_model.ubj").read_bytes()
 
 
+def card(home: Path) -> dict[str, Any]:
+    [version] = versions(home)
+    content: dict[str, Any] = json.loads((version / "report" / "model-card.json").read_text())
+    assert content["identity"]["tag"] == f"credit_risk_model:{version.name}"
+    return content
+
+
 def test_it_prints_both_models_side_by_side_with_spread(trained: str) -> None:
     assert "4455 synthetic applications, 27.90% defaulted" in trained
     for label in ("AUC", "KS", "Gini", "Brier score", "log loss", "calibration slope", "ECE"):
@@ -45,6 +53,10 @@ def test_it_prints_both_models_side_by_side_with_spread(trained: str) -> None:
 
 def test_the_same_data_and_seed_give_the_same_booster_byte_for_byte(model: StoredModel, tmp_path: Path) -> None:
     assert train(*QUICK, "--threads", "3", home=tmp_path / "again").returncode == 0
+    assert train(*QUICK, "--threads", "1", home=tmp_path / "once more").returncode == 0
+    first, second = (card(tmp_path / name) for name in ("again", "once more"))
+    assert first.pop("identity") != second.pop("identity")
+    assert first == second
     assert train(*QUICK, "--seed", "2", home=tmp_path / "other").returncode == 0
     assert booster(tmp_path / "again") == (folder_of(model) / "saved_model.ubj").read_bytes()
     assert booster(tmp_path / "again") != booster(tmp_path / "other")
@@ -56,7 +68,9 @@ def test_into_a_pipe_progress_is_a_line_for_each_fold(tmp_path: Path) -> None:
     result = train("--folds", "3", "--repeats", "1", home=tmp_path)
     assert "1 x 3 cross-validation" in result.stdout
     lines = [line.partition(",")[0] for line in result.stderr.splitlines()]
-    assert lines == [f"Cross-validating 1 x 3: {number} of 3" for number in (1, 2, 3)]
+    assert lines[:3] == [f"Cross-validating 1 x 3: {number} of 3" for number in (1, 2, 3)]
+    assert 20 <= len(lines[3:]) <= 50
+    assert all(line.startswith("Validating: ") for line in lines[3:])
 
 
 def test_a_deeper_model_is_saved_served_and_explained(tmp_path: Path, synthetic: Dataset) -> None:
@@ -112,20 +126,8 @@ def saved(version: Path) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize(
-    ("gate", "figure"),
-    [(("--min-auc", "0.99"), "AUC 0.8402 is below"), (("--max-ece", "0.001"), "ECE 0.0111 is above")],
-)
-def test_the_release_gate_keeps_a_bad_model_out(tmp_path: Path, gate: tuple[str, str], figure: str) -> None:
-    result = train(*gate, home=tmp_path)
-    assert result.returncode == 1
-    assert figure in result.stderr
-    assert versions(tmp_path) == []
-
-
-@pytest.mark.parametrize("option", ["--min-auc", "--max-ece"])
-def test_the_release_gate_can_not_be_nan(tmp_path: Path, option: str) -> None:
-    result = train(option, "nan", home=tmp_path)
+def test_the_release_gate_can_not_be_nan(tmp_path: Path) -> None:
+    result = train("--min-auc", "nan", home=tmp_path)
     assert result.returncode == 2
     assert "it is not a number" in result.stderr
     assert versions(tmp_path) == []
@@ -144,17 +146,10 @@ def test_malformed_rows_are_listed_and_nothing_is_saved(tmp_path: Path) -> None:
     assert versions(tmp_path / "home") == []
 
 
-def test_protected_attributes_come_in_by_option_only(tmp_path: Path) -> None:
-    assert train(*QUICK, "--protected", "include", home=tmp_path).returncode == 0
-    [version] = versions(tmp_path)
-    assert {"age", "marital=married"} <= set(saved(version)["metadata"]["features"])
-    assert saved(version)["labels"]["protected"] == "include"
-
-
 def test_the_help_explains_every_option() -> None:
     text = train("--help").stdout
     options = ("--data", "--data-source", "--protected", "--seed", "--params", "--folds", "--repeats", "--threads")
-    for option in (*options, "--separator", "--default-is", "--min-auc", "--max-ece"):
+    for option in (*options, "--separator", "--default-is", "--min-auc", "--force"):
         assert option in text
     assert "exit status is 1" in text
 
@@ -167,5 +162,8 @@ def test_the_real_rows_give_the_figures_that_are_promised(real_file: Path, tmp_p
     assert mean["auc"] >= 0.850
     assert 0.9 <= mean["calibration_slope"] <= 1.1
     assert mean["ece"] <= 0.025
+    assert metadata["gate"] == []
+    # The docs show these; where they have changed: python -m tests.documents CARD.json, then make docs
+    assert figures_of(card(tmp_path)) == public_figures()
     assert metadata["tutorial_cross_validation"]["mean"]["auc"] == pytest.approx(0.8425, abs=0.0015)
     assert metadata["data_source"] == "real"
