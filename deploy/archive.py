@@ -19,7 +19,7 @@ import click
 from bentoml.exceptions import NotFound
 
 from credit_risk.contract.errors import ModelError
-from credit_risk.model import MODEL_NAME
+from credit_risk.model import CANDIDATE_NAME, MODEL_NAME
 from credit_risk.model.store import check_model, describe
 from deploy.aws import Aws
 from deploy.errors import DeployError
@@ -88,7 +88,7 @@ def _import_folder(folder: Path) -> tuple[str, Item]:
     models = [folder] if kind == "model" else [path.parent for path in folder.glob("models/*/*/model.yaml")]
     try:
         for model in map(bentoml.Model.from_path, models):
-            if model.tag.name == MODEL_NAME:
+            if model.tag.name in (MODEL_NAME, CANDIDATE_NAME):
                 check_model(model)
         load = bentoml.models.import_model if kind == "model" else bentoml.bentos.import_bento
         return kind, load(str(folder), "folder")

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from credit_risk.model import MODEL_NAME
+from credit_risk.model.releases import current_user, point_to, promote
 from credit_risk.serving.settings import variable_of
 from deploy.errors import DeployError
 from deploy.server import BENTO_NAME, Server, server_on
@@ -31,7 +32,8 @@ MODEL_VARIABLE = variable_of("model")
 def rollback(bento: bool, version: str | None, port: int | None) -> None:
     """Make an older model the latest, so that servers started from now on serve it.
 
-    Run it again to go back one more version. With --to, go to any version, even a newer one.
+    Run it again to go back one more version. With --to, go to any version, even a newer one. A change of the model goes
+    on record, as `python -m credit_risk models list` shows.
 
     With --port, the server on that port is stopped and started again in this shell, with its own command line, folder,
     environment and model store; only CREDIT_RISK_MODEL is dropped. If nothing listens there, a server is started as
@@ -46,7 +48,11 @@ def rollback(bento: bool, version: str | None, port: int | None) -> None:
     if server:
         click.echo(f"Stopping the server on port {port}, within {server.seconds_to_stop:.0f} s", err=True)
         server.stop()
-    _make_latest(latest, target)
+    if bento:
+        point_to(Path(target.path))
+    else:
+        why = f"rolled back with `python -m deploy.rollback{f' --to {version}' if version else ''}`"
+        promote(Path(target.path).parents[1], target.tag.version, by=current_user(), why=why, faults=[])
     click.echo(f"{latest.tag.name}:latest is now {target.tag.version}; it was {latest.tag.version}")
     if command:
         os.execvpe(command[0], command, environment)
@@ -93,13 +99,6 @@ def _command(server: Server | None, port: int, *, bento: bool) -> list[str]:
             "`make rollback WHAT=bento`"
         )
     return server.command
-
-
-def _make_latest(latest: Any, target: Any) -> None:
-    pointer = Path(latest.path).with_name("latest")
-    partial = pointer.with_name(".latest.partial")
-    partial.write_text(target.tag.version)
-    partial.replace(pointer)
 
 
 if __name__ == "__main__":

@@ -87,12 +87,16 @@ def promote(models: Path, version: str, *, by: str, why: str, faults: list[str])
         candidate, released = models / CANDIDATE_NAME / version, models / MODEL_NAME / version
         if not released.exists():
             _release(candidate, released)
-        pointer = released.with_name("latest")
-        partial = pointer.with_name(".latest.partial")
-        partial.write_text(version)
-        partial.replace(pointer)
+        point_to(released)
         _remove(candidate)
     return promotion
+
+
+def point_to(item: Path) -> None:
+    """Make the model or the bento in this folder the latest of its name, at once."""
+    partial = item.with_name(".latest.partial")
+    partial.write_text(item.name)
+    partial.replace(item.with_name("latest"))
 
 
 @contextmanager

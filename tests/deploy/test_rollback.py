@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from credit_risk.model.releases import record_of
 from deploy.server import SECONDS_TO_END
 from tests.conftest import PROJECT, train, user_environment
 from tests.corpus import GOOD
@@ -65,6 +66,11 @@ def test_the_version_before_becomes_the_latest_and_any_can_return(
     assert_refused(machine.run(*option, module="deploy.rollback"), f"there is no version before {name}:{oldest}")
     assert machine.run(*option, "--to", newest, module="deploy.rollback").returncode == 0
     assert latest(machine, kind, name) == newest
+    if kind == "models":
+        *_, back, forth = record_of(machine.home / "models")
+        assert (back.before, back.to, forth.before, forth.to) == (newest, oldest, oldest, newest)
+        assert forth.why == f"rolled back with `python -m deploy.rollback --to {newest}`"
+        assert forth.by
     assert_refused(machine.run(*option, "--to", "nowhere", module="deploy.rollback"), f"there is no {name}:nowhere")
 
 
