@@ -14,7 +14,7 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --n
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help install serve train data test check docs bench lock lock-check load bento image container-test deploy-test \
-  export import rollback attack attack-test clients-test notebook-test notebooks
+  export import rollback attack attack-test clients-test release-test notebook-test notebooks
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -97,6 +97,9 @@ load: install  ## Open locust's web UI on port 8089 against the service on PORT
 
 attack: $(if $(filter --help,$(ARGS)),install,model)  ## Attack a service of its own, or that of ARGS="--url http://localhost:3000", and report what held
 	$(BIN)/python -m attack $(ARGS)
+
+release-test: $(VENV)/installed-dev  ## Test train.py, the release gate and promotions, which train hundreds of models
+	$(BIN)/python -m pytest tests/release --numprocesses 2 --dist loadfile $(ARGS)
 
 clients-test: $(VENV)/installed-dev  ## Test the callers in examples/clients, with Node, Java and curl where they are installed
 	$(BIN)/python -m pytest tests/examples --numprocesses 2 $(ARGS)

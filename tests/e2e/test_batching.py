@@ -104,7 +104,8 @@ def largest_batch(server: Server) -> float:
 def test_the_size_settings_take_effect(
     batching: dict[str, Any], holds: Callable[[float], bool], synthetic: Dataset
 ) -> None:
-    with serving(BENTOML_CONFIG_OVERRIDES=overridden(**batching)) as server:
+    patient = overridden(max_latency_ms=60_000, **batching)
+    with serving(BENTOML_CONFIG_OVERRIDES=patient) as server:
         answers = asyncio.run(wave(server, synthetic.applications[:WAVE]))
         assert {answer.status_code for answer in answers} == {200}
         assert holds(largest_batch(server))

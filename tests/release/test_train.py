@@ -78,7 +78,7 @@ def test_a_deeper_model_is_saved_served_and_explained(tmp_path: Path, synthetic:
         tmp_path / name for name in ("params.yaml", "a.parquet", "decisions.parquet")
     )
     parameters.write_text("max_depth: 4\nnum_boost_round: 60\neta: 0.1\n")
-    result = train("--params", str(parameters), *QUICK, home=tmp_path / "home")
+    result = train("--params", str(parameters), *QUICK, "--force", "To try deeper trees", home=tmp_path / "home")
     assert result.returncode == 0, result.stderr
     [version] = versions(tmp_path / "home")
     metadata = saved(version)["metadata"]
