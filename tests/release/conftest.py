@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.conftest import train
 
 
 @pytest.fixture(scope="session")
-def trained() -> Iterator[str]:
+def trained() -> str:
     """What train.py printed when it filled the run's model store."""
     result = train()
     assert result.returncode == 0, result.stderr
-    yield result.stdout
+    return result.stdout
