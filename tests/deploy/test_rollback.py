@@ -20,7 +20,7 @@ import pytest
 
 from credit_risk.model.releases import record_of
 from deploy.server import SECONDS_TO_END
-from tests.conftest import PROJECT, train, user_environment
+from tests.conftest import PROJECT, QUICK, train, user_environment
 from tests.corpus import GOOD
 from tests.deploy.test_archive import Machine, assert_refused
 from tests.e2e.conftest import BENTOML, free_port, serving
@@ -32,7 +32,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """A machine with two models, and a bento of each."""
     machine = Machine(tmp_path_factory.mktemp("rollback"), {})
     for seed in ("1", "2"):
-        assert train("--seed", seed, home=machine.home).returncode == 0
+        assert train("--seed", seed, *QUICK, home=machine.home).returncode == 0
         environment = user_environment() | {"BENTOML_HOME": str(machine.home)}
         subprocess.run([BENTOML, "build"], cwd=PROJECT, env=environment, capture_output=True, check=True)
     return machine

@@ -10,7 +10,7 @@ import bentoml
 import pytest
 import yaml
 
-from tests.conftest import copy_project, train, user_environment
+from tests.conftest import QUICK, copy_project, train, user_environment
 from tests.corpus import GOOD
 from tests.e2e.conftest import BENTOML, Server, serving, workers_of
 from tests.e2e.test_serve import post
@@ -61,7 +61,7 @@ def test_it_is_labelled_and_described(bento: bentoml.Bento) -> None:
 def test_it_serves_its_own_model_and_configuration(bento: bentoml.Bento, server: Server, tmp_path: Path) -> None:
     """Also after another model has become the latest."""
     [pinned] = [str(model.tag) for model in bento.info.all_models]
-    assert train("--seed", "6").returncode == 0
+    assert train("--seed", "6", *QUICK).returncode == 0
     newer = str(bentoml.models.get("credit_risk_model:latest").tag)
     try:
         with serving(str(bento.tag), folder=tmp_path) as served:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from credit_risk.model.store import StoredModel
-from tests.conftest import PROJECT, train
+from tests.conftest import PROJECT, QUICK, train
 from tests.corpus import BAD, GOOD, SAMPLE
 from tests.e2e.conftest import BENTOML, Server, serving, workers_of
 from tests.models import copy_model, editing
@@ -96,7 +96,7 @@ def test_another_configuration_policy_and_model_take_effect(tmp_path: Path) -> N
     policy["cutoffs"] = {"decline_above": 0.02, "review_above": 0.01}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy))
     older = str(bentoml.models.get("credit_risk_model:latest").tag)
-    assert train("--seed", "5").returncode == 0
+    assert train("--seed", "5", *QUICK).returncode == 0
     newer = str(bentoml.models.get("credit_risk_model:latest").tag)
     try:
         with serving(
