@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from credit_risk.contract.application import EXAMPLE, CreditApplication
+from credit_risk.contract.catalogue import load_catalogue
 from tests.conftest import PROJECT, user_environment
 from tests.e2e.conftest import Server, free_port, serving
 from tests.examples.scripted import DECIDED, Answer, Reset, Scripted, Silence, Step, answering
@@ -129,8 +130,10 @@ def test_a_decision_is_on_record_under_the_id_of_the_request(client: Client, ser
     assert outcome.status == 0, outcome.errors
     records = [json.loads(line) for path in decisions.glob("*.ndjson") for line in path.read_text().splitlines()]
     [record] = [record for record in records if record["request_id"] == outcome.request_id]
+    texts = load_catalogue(PROJECT / "reasons.yaml").reasons
     assert outcome.output.splitlines() == [
         f"{record['status']}, with a probability of default of {round(record['probability_of_default'], 4)}",
+        *(f"Reason {reason['code']}: {texts[reason['code']]}" for reason in record["reasons"]),
         f"Decision {record['decision_id']}",
     ]
 
