@@ -23,9 +23,9 @@ from credit_risk.contract.warning import (
     YOUNGEST_WORKER,
 )
 from credit_risk.deciding.decided import named_reasons
-from credit_risk.model.features import Columns
 from credit_risk.model.scorer import probability_of
 from credit_risk.model.store import StoredModel
+from credit_risk.model.table import Columns
 
 WholeNumbers = NDArray[np.int64]
 WARNING_CODES = tuple(warning.code for warning in WARNINGS)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from credit_risk.model.contributions import Contributions, ContributionTable
 from credit_risk.model.features import Encoder, Matrix
-from credit_risk.model.free_income import FIELDS, FreeIncomeShares
+from credit_risk.model.free_income import FIELDS, RATIO, FreeIncomeShares
 from credit_risk.model.leaves import LeafTable
 from credit_risk.model.trees import thresholds_of, trees_of
 
@@ -59,7 +59,7 @@ class Comparison:
             self._table = ContributionTable(scorer.table, subject_of, len(subjects), reference)
         else:
             self._table = LeafTable(trees_of(booster), subject_of, len(subjects), reference)
-        ratio = encoder.names.index("free_income_ratio")
+        ratio = encoder.names.index(RATIO)
         places = tuple(encoder.names.index(field) for field in FIELDS)
         self._free_income = FreeIncomeShares(places, ratio, thresholds_of(booster, ratio), scorer.margins, reference)
 

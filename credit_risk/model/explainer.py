@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from credit_risk.contract.catalogue import MAX_REASONS
 from credit_risk.model.comparison import Comparison, subjects_of
-from credit_risk.model.features import Encoder, Matrix, table_of
+from credit_risk.model.features import Encoder, Matrix
+from credit_risk.model.ratios import RATIO_BY_NAME
 from credit_risk.model.reference import References
+from credit_risk.model.table import table_of
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -42,7 +44,7 @@ INCOME, JOB = 0, 3  # places in UNVERIFIED
 PART_TIME = "R06"  # of a job
 # The fields that a reason is about, by code.
 FIELDS_BEHIND: dict[str, tuple[str, ...]] = {
-    code: ("amount", "price") if subject == "financing_ratio" else (subject,)
+    code: RATIO_BY_NAME[subject].fields if subject in RATIO_BY_NAME else (subject,)
     for codes in (CODES, UNVERIFIED, {"job": PART_TIME})
     for subject, code in codes.items()
 }

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from credit_risk.contract.application import CATEGORIES, FIELDS, CreditApplication
-from credit_risk.model.ratios import EARLIER_RATIO, RATIO_FUNCTIONS
-from credit_risk.model.ratios import Columns as Columns
+from credit_risk.model.ratios import EARLIER_RATIO, RATIO_BY_NAME
+from credit_risk.model.table import Columns
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction import DictVectorizer
@@ -65,23 +65,6 @@ MONOTONE = {
 }
 
 
-def columns_of(applications: Sequence[CreditApplication]) -> dict[str, NDArray[Any]]:
-    """Turn applications into a table: each field an array of n, float64 with NaN for missing, or words."""
-    values = [application.__dict__ for application in applications]
-    return {
-        field: np.array([row[field] for row in values], dtype=object if field in CATEGORIES else np.float64)
-        for field in FIELDS
-    }
-
-
-def table_of(applicant: Mapping[str, Any]) -> Columns:
-    """Make a table of one applicant from its fields, or from some of them."""
-    return {
-        name: np.array([value], dtype=object if isinstance(value, str) else np.float64)
-        for name, value in applicant.items()
-    }
-
-
 def features_of(application: CreditApplication, *, protected: bool) -> dict[str, float | str]:
     """Describe one application as the dictionary that a DictVectorizer fits on and transforms."""
     values = application.__dict__
@@ -90,7 +73,7 @@ def features_of(application: CreditApplication, *, protected: bool) -> dict[str,
     features: dict[str, float | str] = {
         name: math.nan if values[name] is None else float(values[name]) for name in numeric
     }
-    features |= {name: RATIO_FUNCTIONS[name][0](application) for name in RATIOS}
+    features |= {name: RATIO_BY_NAME[name].of_application(application) for name in RATIOS}
     for name in categorical:
         known = values[name] != UNKNOWN
         features |= {name: values[name]} if known else dict.fromkeys(_columns_of(name), math.nan)
@@ -117,7 +100,7 @@ class Encoder:
         self._pack = struct.Struct(f"{len(self.names)}f").pack
         column = {name: index for index, name in enumerate(self.names)}
         self._numeric = [(name, index) for name, index in column.items() if name in FIELDS]
-        self._ratios = [(index, *RATIO_FUNCTIONS[name]) for name, index in column.items() if name in RATIO_FUNCTIONS]
+        self._ratios = [(index, RATIO_BY_NAME[name]) for name, index in column.items() if name in RATIO_BY_NAME]
         # To an earlier version an unknown word was one that is not among the columns.
         self._unknown = 0.0 if EARLIER_RATIO in column else math.nan
         self._categories: dict[str, dict[str, int]] = {}
@@ -144,8 +127,8 @@ class Encoder:
         for name, index in self._numeric:
             value = values[name]
             row[index] = math.nan if value is None else value
-        for index, of_application, _ in self._ratios:
-            row[index] = of_application(application)
+        for index, ratio in self._ratios:
+            row[index] = ratio.of_application(application)
         for field, cells in self._categorical:
             for index, value in cells.get(values[field], ()):
                 row[index] = value
@@ -161,8 +144,8 @@ class Encoder:
         matrix = np.zeros((rows, len(self.names)), dtype=np.float32)
         for name, index in self._numeric:
             matrix[:, index] = columns[name]
-        for index, _, of_columns in self._ratios:
-            matrix[:, index] = of_columns(columns)
+        for index, ratio in self._ratios:
+            matrix[:, index] = ratio.of_columns(columns)
         for field, categories in self._categorical:
             for word, cells in categories.items():
                 rows_of_word = columns[field] == word

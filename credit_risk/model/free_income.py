@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from credit_risk.model.features import Matrix
-from credit_risk.model.ratios import MONTHS_OF_DEBT
+from credit_risk.model.ratios import MONTHS_OF_DEBT, RATIO_BY_NAME
 
-FIELDS = ("income", "expenses", "debt", "amount")
+RATIO = "free_income_ratio"
+FIELDS = RATIO_BY_NAME[RATIO].fields  # income, expenses, debt and amount
 ALL = 2 ** len(FIELDS) - 1  # a subset of the fields is a number, with a bit for each that plays, the first the highest
 SHARES, ALONE = slice(4), slice(4, 8)  # columns of what _WEIGHTS give
 EXACT = 2.0**-40  # sums of a few multiples of it are exact, in whatever order they are added

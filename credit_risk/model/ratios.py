@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from credit_risk.contract.application import CreditApplication
-
-Columns = Mapping[str, NDArray[Any]]  # one array a field: float64 with NaN for missing, or words
+from credit_risk.model.table import Columns
 
 MONTHS_OF_DEBT = 100  # over which a debt is paid back, as the data's own repository has it
 EARLIER_RATIO = "repay_capacity"  # in models on record that an earlier version saved
@@ -42,9 +41,26 @@ def _free_incomes(columns: Columns) -> NDArray[np.float64]:
     return np.maximum(0.0, free)
 
 
-# By name: of an application, and of a table.
-RATIO_FUNCTIONS: dict[str, tuple[Callable[[CreditApplication], float], Callable[[Columns], NDArray[np.float64]]]] = {
-    "financing_ratio": (_financing_ratio, lambda columns: columns["amount"] / columns["price"]),
-    "free_income_ratio": (_free_income_ratio, lambda columns: _free_incomes(columns) / columns["amount"]),
-    EARLIER_RATIO: (_repay_capacity, lambda columns: _free_incomes(columns) / (columns["amount"] / columns["time"])),
+class Ratio(NamedTuple):
+    """A feature that is computed from several fields."""
+
+    fields: tuple[str, ...]
+    of_application: Callable[[CreditApplication], float]
+    of_columns: Callable[[Columns], NDArray[np.float64]]  # of a table of n rows, (n,)
+
+
+RATIO_BY_NAME = {
+    "financing_ratio": Ratio(
+        ("amount", "price"), _financing_ratio, lambda columns: columns["amount"] / columns["price"]
+    ),
+    "free_income_ratio": Ratio(
+        ("income", "expenses", "debt", "amount"),
+        _free_income_ratio,
+        lambda columns: _free_incomes(columns) / columns["amount"],
+    ),
+    EARLIER_RATIO: Ratio(
+        ("income", "expenses", "debt", "amount", "time"),
+        _repay_capacity,
+        lambda columns: _free_incomes(columns) / (columns["amount"] / columns["time"]),
+    ),
 }

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from credit_risk.contract.application import CATEGORIES, EXAMPLE, FIELDS
 from credit_risk.contract.errors import InvalidRequestError
 from credit_risk.contract.parsing import parse_application
-from credit_risk.model.features import Columns
+from credit_risk.model.table import Columns
 
 _EXAMPLE = {field: json.dumps(value) for field, value in EXAMPLE.model_dump().items()}
 Reject = tuple[int, str, str]  # number of the row, field (empty: the row as a whole), fix

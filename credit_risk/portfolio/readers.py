@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from credit_risk.contract.application import FIELDS
 from credit_risk.contract.errors import DataError, InvalidRequestError
 from credit_risk.contract.parsing import parse_application
-from credit_risk.model.features import columns_of
+from credit_risk.model.table import columns_of
 from credit_risk.portfolio.checking import Chunk, Reject, check_table, json_object, rejects_of
 
 BLOCK = 4_000_000  # bytes of CSV parsed in one go

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from credit_risk.contract.application import FIELDS, CreditApplication
 from credit_risk.contract.catalogue import Catalogue
 from credit_risk.contract.policy import Policy
 from credit_risk.deciding.decided import Origin
@@ -23,6 +20,7 @@ from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.deciding.terms import Terms, always
 from credit_risk.model.store import StoredModel
+from credit_risk.model.table import applications_of
 from credit_risk.portfolio.checking import Chunk
 from credit_risk.record.archive import FOLDER, Archive
 
@@ -57,14 +55,8 @@ class Recording(AbstractContextManager[Any]):
 
     def record(self, chunk: Chunk) -> pa.Array:
         """Decide the n applications of a chunk as the service does, and record them. Gives their ids, (n,)."""
-        rows = zip(*(chunk.columns[field].tolist() for field in FIELDS), strict=True)
-        applications = [_application(row) for row in rows]
+        applications = applications_of(chunk.columns)
         parts = [applications[begin : begin + PART] for begin in range(0, len(applications), PART)]
         decisions = asyncio.run(self._decider.decide_all(parts, self._origin))
         self._file.writelines(decided.renderer.record(decided) for decided in decisions)
         return pa.array([decided.decision_id for decided in decisions])
-
-
-def _application(row: Sequence[Any]) -> CreditApplication:
-    values = [None if isinstance(value, float) and math.isnan(value) else value for value in row]
-    return CreditApplication.model_validate(dict(zip(FIELDS, values, strict=True)))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from credit_risk.contract.policy import Policy
+from credit_risk.model.ratios import RATIO_BY_NAME
 from credit_risk.training.fairness import Fairness, GroupRow, lowest_ratio
 from credit_risk.training.figures import Sample, decide
 from credit_risk.training.ground import Ground
@@ -20,11 +21,6 @@ from credit_risk.training.resampling import Interval, gain
 
 BEST = 3  # fields, of which pairs are left out
 REPEATS = 2  # of the cross-validation; each costs as many trainings as there are folds, for each alternative
-# The fields that each ratio is made of. To leave out a field is to leave out its ratios, too.
-RATIO_OF = {
-    "financing_ratio": {"amount", "price"},
-    "free_income_ratio": {"income", "expenses", "debt", "amount"},
-}
 
 
 @dataclass(frozen=True)
@@ -58,14 +54,17 @@ class Search:
 
 def fields_of(names: tuple[str, ...]) -> list[str]:
     """Give the fields behind the columns of a model, by name."""
-    columns = {name.partition("=")[0] for name in names}
-    return sorted(set().union(*(RATIO_OF.get(column, {column}) for column in columns)))
+    return sorted({field for name in names for field in _fields_behind(name)})
 
 
 def columns_without(names: tuple[str, ...], without: set[str]) -> NDArray[np.bool_]:
-    """Mark the columns that depend on fields, (features,)."""
-    fields = [name.partition("=")[0] for name in names]
-    return np.array([bool({field, *RATIO_OF.get(field, ())} & without) for field in fields])
+    """Mark the columns that depend on fields, (features,). To leave out a field is to leave out its ratios, too."""
+    return np.array([not without.isdisjoint(_fields_behind(name)) for name in names])
+
+
+def _fields_behind(name: str) -> tuple[str, ...]:
+    """Give the fields that a column is made of."""
+    return RATIO_BY_NAME[name].fields if name in RATIO_BY_NAME else (name.partition("=")[0],)
 
 
 def trainings(names: tuple[str, ...], plan: Plan) -> int:

@@ -8,11 +8,10 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from credit_risk.contract.application import CATEGORIES, FIELDS, NULLABLE, CreditApplication
-from credit_risk.model.features import Columns
+from credit_risk.contract.application import FIELDS, CreditApplication
+from credit_risk.model.table import Columns, applications_of
 
 ROWS_AT_ONCE = 10_000
-_WHOLE = [field for field in FIELDS if field not in NULLABLE and field not in CATEGORIES]
 
 
 class Applications(Sequence[CreditApplication]):
@@ -36,20 +35,10 @@ class Applications(Sequence[CreditApplication]):
 
     def __getitem__(self, rows: int | slice) -> CreditApplication | list[CreditApplication]:
         if isinstance(rows, slice):
-            return _applications({field: self.columns[field][rows] for field in FIELDS})
+            return applications_of({field: self.columns[field][rows] for field in FIELDS})
         row = range(len(self))[rows]
         return self[row : row + 1][0]
 
     def take(self, rows: NDArray[np.int64]) -> Applications:
         """Give the applications in these rows."""
         return Applications({field: self.columns[field][rows] for field in FIELDS})
-
-
-def _applications(columns: Columns) -> list[CreditApplication]:
-    typed = dict(columns)
-    for field in _WHOLE:
-        typed[field] = typed[field].astype(np.int64)
-    for field in NULLABLE:
-        typed[field] = np.where(np.isnan(typed[field]), None, typed[field])  # type: ignore[call-overload]
-    cells = zip(*[typed[field].tolist() for field in FIELDS], strict=True)
-    return [CreditApplication.model_validate(dict(zip(FIELDS, row, strict=True))) for row in cells]

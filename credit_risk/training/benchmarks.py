@@ -17,8 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from credit_risk.contract.application import CATEGORIES, FIELDS
-from credit_risk.model.features import CATEGORICAL, PROTECTED_NUMERIC, Columns
-from credit_risk.model.ratios import EARLIER_RATIO, RATIO_FUNCTIONS
+from credit_risk.model.features import CATEGORICAL, PROTECTED_NUMERIC
+from credit_risk.model.ratios import EARLIER_RATIO, RATIO_BY_NAME
+from credit_risk.model.table import Columns
 from credit_risk.training.evaluation import Outcomes, Probabilities, Rows
 
 Benchmark = Callable[[Columns, Outcomes, Rows, Rows], Probabilities]  # of the held-out rows, fitted on the others
@@ -32,7 +33,7 @@ Values = NDArray[Any]
 def numeric_columns(columns: Columns, *, ratios: bool) -> list[Values]:
     """Give the numeric fields, and with `ratios` two of them. A missing value is NaN."""
     fields = [columns[name] for name in NUMERIC_FIELDS]
-    return [*fields, *(RATIO_FUNCTIONS[name][1](columns) for name in RATIOS)] if ratios else fields
+    return [*fields, *(RATIO_BY_NAME[name].of_columns(columns) for name in RATIOS)] if ratios else fields
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from credit_risk.contract.application import CATEGORIES, FIELDS
 from credit_risk.contract.errors import DataError
-from credit_risk.model.features import Columns
+from credit_risk.model.table import Columns
 from credit_risk.training.applications import Applications
 from credit_risk.training.cells import CODES, REFUSED, allowed, faults_of, read_cell, status_of
 from credit_risk.training.layout import PUBLIC_LAYOUT, ROWS_AT_ONCE, Layout, header_of, rows_of

@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from credit_risk.model.features import Columns, Encoder, Matrix
+from credit_risk.model.features import Encoder, Matrix
+from credit_risk.model.table import Columns
 from credit_risk.training.applications import Applications
 from credit_risk.training.data import Dataset
 from credit_risk.training.evaluation import Outcomes, Probabilities, Rows, splits

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 
 from credit_risk.contract.application import CATEGORIES
-from credit_risk.model.features import Columns, Encoder, Matrix
+from credit_risk.model.features import Encoder, Matrix
 from credit_risk.model.reference import Reference
+from credit_risk.model.table import Columns
 from credit_risk.training.data import Dataset
 from credit_risk.training.evaluation import CrossValidation, Performance, Rows, holdout_split, splits
 from credit_risk.training.figures import Sample

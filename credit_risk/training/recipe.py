@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 
 from credit_risk.contract.application import CATEGORIES, FIELDS, CreditApplication
-from credit_risk.model.features import RATIOS, Columns, Encoder, Matrix, features_of
+from credit_risk.model.features import RATIOS, Encoder, Matrix, features_of
+from credit_risk.model.table import Columns
 from credit_risk.training.unknowns import as_the_worst, send_to_the_worse_side
 
 if TYPE_CHECKING:

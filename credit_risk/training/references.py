@@ -16,10 +16,9 @@ from credit_risk.model.features import (
     PROTECTED_CATEGORICAL,
     PROTECTED_NUMERIC,
     UNKNOWN,
-    Columns,
-    table_of,
 )
 from credit_risk.model.reference import Reference
+from credit_risk.model.table import Columns, table_of
 
 SHARE = 0.05  # of the applicants: how many count as those who just pass
 FEWEST = 50

@@ -12,7 +12,7 @@ from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.policy import Policy
 from credit_risk.contract.warning import WARNINGS, warnings_of
 from credit_risk.deciding.columns import oddities, outcomes
-from credit_risk.model.features import columns_of
+from credit_risk.model.table import columns_of
 from tests.deciders import POLICY
 from tests.model.test_features import APPLICATIONS
 from tests.policies import POLICIES

@@ -15,8 +15,8 @@ from credit_risk.deciding.decided import Decided
 from credit_risk.deciding.decider import Decider
 from credit_risk.deciding.log import FakeLog, NoLog
 from credit_risk.deciding.scoring import InProcessScoring, Score
-from credit_risk.model.features import columns_of
 from credit_risk.model.store import StoredModel
+from credit_risk.model.table import columns_of
 from credit_risk.training.data import Dataset
 from tests.deciders import ORIGIN, POLICY, decide, decider_of, terms_of
 from tests.policies import ALL_RULES

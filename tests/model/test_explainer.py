@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from credit_risk.contract.catalogue import MAX_REASONS, load_catalogue
 from credit_risk.model.comparison import subjects_of
 from credit_risk.model.explainer import FIELDS_BEHIND, Explainer
-from credit_risk.model.features import MONOTONE, Columns, Encoder, Matrix, columns_of, table_of
+from credit_risk.model.features import MONOTONE, Encoder, Matrix
 from credit_risk.model.free_income import FreeIncomeShares
 from credit_risk.model.reference import References
 from credit_risk.model.scorer import Scorer
 from credit_risk.model.store import StoredModel
+from credit_risk.model.table import Columns, columns_of, table_of
 from credit_risk.training.data import Dataset, load_dataset
 from credit_risk.training.recipe import fit_vectorizer, predict, train_booster
 from credit_risk.training.references import references_of

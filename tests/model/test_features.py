@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction import DictVectorizer
 
 from credit_risk.contract.application import CATEGORIES, CreditApplication, Home, Job, Marital, Records
-from credit_risk.model.features import MONOTONE, Encoder, columns_of, features_of
+from credit_risk.model.features import MONOTONE, Encoder, features_of
+from credit_risk.model.table import columns_of
 from credit_risk.training.recipe import fit_vectorizer
 from tests.corpus import SAMPLE
 

@@ -26,8 +26,8 @@ from credit_risk.contract.errors import InvalidRequestError
 from credit_risk.contract.parsing import parse_application
 from credit_risk.contract.policy import Policy
 from credit_risk.contract.record import DecisionRecord
-from credit_risk.model.features import columns_of
 from credit_risk.model.store import StoredModel
+from credit_risk.model.table import columns_of
 from credit_risk.portfolio.checking import Chunk
 from credit_risk.portfolio.scoring import score_chunk
 from credit_risk.training.data import Dataset

@@ -8,7 +8,7 @@ import pytest
 
 from credit_risk.contract.application import FIELDS
 from credit_risk.contract.errors import DataError
-from credit_risk.model.features import columns_of
+from credit_risk.model.table import columns_of
 from credit_risk.training.cells import CODES
 from credit_risk.training.data import Dataset, load_dataset
 from credit_risk.training.layout import Layout
