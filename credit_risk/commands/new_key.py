@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import click
 
-from credit_risk.serving.settings import MOST_BATCHES, Key
+from credit_risk.serving.keys import MOST_BATCHES, Key
 
 
 @click.command()

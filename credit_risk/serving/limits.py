@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from credit_risk.contract.errors import LimitedError
-from credit_risk.serving.settings import MOST_BATCHES
+from credit_risk.serving.keys import MOST_BATCHES
 
 ROWS = 4096  # callers; more of them share rows
 LOCKS = 2**40  # where locks begin: far behind the content, which they have nothing to do with

@@ -8,7 +8,8 @@ from credit_risk.contract.catalogue import Catalogue, load_catalogue
 from credit_risk.contract.errors import PolicyError
 from credit_risk.contract.policy import Policy, load_policy
 from credit_risk.model.store import StoredModel
-from credit_risk.serving.settings import Keys, Settings, load_keys
+from credit_risk.serving.keys import Keys
+from credit_risk.serving.settings import Settings, load_keys
 
 
 class Rulebook(BaseModel):

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     Json,
@@ -24,33 +23,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from credit_risk.contract.errors import SettingError
 from credit_risk.model import LATEST
 from credit_risk.record.files import Fsync
+from credit_risk.serving.keys import KEYS_ARE, Keys
 
 PROJECT = Path(__file__).parents[2]  # the folder of service.py, policy.yaml and bentoconfiguration.yaml
 PREFIX = "CREDIT_RISK_"
-MOST_BATCHES = 60  # at a time, that a key may be allowed
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Key(BaseModel):
-    """An API key, and what its caller may ask for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    sha256: Annotated[Sha256, Field(description="The sha256 of its token, in hexadecimal.")]
-    requests_per_second: Annotated[int | None, Field(ge=1, description="Most requests a second.")] = None
-    batches: Annotated[int | None, Field(ge=1, le=MOST_BATCHES, description="Most batches at a time.")] = None
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
-# A key without limits may be given as its sha256 alone.
-Keys = dict[Name, Annotated[Key, BeforeValidator(lambda key: {"sha256": key} if isinstance(key, str) else key)]]
-_KEYS_ARE = "a JSON object of the sha256 of tokens, in hexadecimal, by name, or of objects of sha256 and limits"
 _ORIGINS_ARE = (
     'a JSON list of origins as browsers send them, such as ["https://example.com", "http://localhost:8080"]: in lower '
     "case, without a path, and without the port that the scheme implies"
 )
-_WRITTEN_IN_JSON = {"api_keys": _KEYS_ARE, "cors_origins": _ORIGINS_ARE}
+_WRITTEN_IN_JSON = {"api_keys": KEYS_ARE, "cors_origins": _ORIGINS_ARE}
 
 
 def _without_default_port(origin: str) -> str:
@@ -193,7 +175,7 @@ def load_keys(settings: Settings) -> Keys:
         except OSError as error:
             raise SettingError(f"CREDIT_RISK_API_KEYS_FILE can't be read: {error.strerror}") from None
         except ValidationError:
-            raise SettingError(f"CREDIT_RISK_API_KEYS_FILE is not {_KEYS_ARE}") from None
+            raise SettingError(f"CREDIT_RISK_API_KEYS_FILE is not {KEYS_ARE}") from None
     if settings.require_api_keys and not keys:
         raise SettingError("API keys are required: set CREDIT_RISK_API_KEYS or CREDIT_RISK_API_KEYS_FILE")
     return keys

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from credit_risk.serving.settings import Keys
+from credit_risk.serving.keys import Keys
 from deploy.errors import DeployError
 
 MAX_BYTES = 4096  # that CloudFormation takes in one parameter

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from credit_risk.serving.settings import Key, Settings
+from credit_risk.serving.keys import Key
+from credit_risk.serving.settings import Settings
 from deploy.ecs.keys import load_keys
 from tests.deploy.cloud import VENV, Cloud
 from tests.deploy.inventory import assert_refused, inventory

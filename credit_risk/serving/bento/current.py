@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from credit_risk.deciding.terms import Terms
 from credit_risk.serving.bento.handover import Handover
+from credit_risk.serving.keys import Keys
 from credit_risk.serving.rulebook import Rulebook
-from credit_risk.serving.settings import Keys
 
 FOLLOW_SECONDS = 1.0
 

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from credit_risk.contract.errors import RequestError, TooLargeError, UnauthorizedError
 from credit_risk.serving.http.answering import answer_error
 from credit_risk.serving.http.failed_keys import FailedKeys
+from credit_risk.serving.keys import Keys
 from credit_risk.serving.limits import Limits, Quota
-from credit_risk.serving.settings import Keys
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # load balancers have no key
 BODY_LIMITS = {"/classify": 64 * 1024, "/classify_batch": 10 * 1024 * 1024}  # bytes

@@ -11,8 +11,8 @@ import pytest
 from credit_risk.contract.errors import ModelError
 from credit_risk.model.store import StoredModel
 from credit_risk.serving.bento.handover import VARIABLE, Handover
+from credit_risk.serving.keys import Key
 from credit_risk.serving.rulebook import Rulebook
-from credit_risk.serving.settings import Key
 from tests.deciders import CATALOGUE, POLICY
 from tests.policies import ALL_RULES
 

@@ -15,8 +15,8 @@ from starlette.types import Message, Receive, Scope, Send
 from credit_risk.commands.cli import cli
 from credit_risk.serving.http import failed_keys
 from credit_risk.serving.http.access import BODY_LIMITS, Access
+from credit_risk.serving.keys import Key, Keys
 from credit_risk.serving.limits import ROWS
-from credit_risk.serving.settings import Key, Keys
 from tests.serving.http.unused import unused_limits
 
 KEYS = {

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from credit_risk.serving.http.access import Access
 from credit_risk.serving.http.cors import CrossOrigin
-from credit_risk.serving.settings import Key
+from credit_risk.serving.keys import Key
 from tests.serving.http.unused import unused_limits
 
 ORIGIN, OTHER = "https://example.com", "https://elsewhere.com"

@@ -1,0 +1,27 @@
+"""API keys, as settings name them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+MOST_BATCHES = 60  # at a time, that a key may be allowed
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Key(BaseModel):
+    """An API key, and what its caller may ask for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    sha256: Annotated[Sha256, Field(description="The sha256 of its token, in hexadecimal.")]
+    requests_per_second: Annotated[int | None, Field(ge=1, description="Most requests a second.")] = None
+    batches: Annotated[int | None, Field(ge=1, le=MOST_BATCHES, description="Most batches at a time.")] = None
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
+# A key without limits may be given as its sha256 alone.
+Keys = dict[Name, Annotated[Key, BeforeValidator(lambda key: {"sha256": key} if isinstance(key, str) else key)]]
+KEYS_ARE = "a JSON object of the sha256 of tokens, in hexadecimal, by name, or of objects of sha256 and limits"
