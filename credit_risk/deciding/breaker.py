@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+
+logger = logging.getLogger("credit_risk")
 
 FAILURES = 3  # in a row, before the breaker opens
 PAUSE = 1.0  # seconds that it stays open before somebody may try
@@ -17,13 +20,17 @@ class OpenError(Exception):
 class Breaker:
     """Lets calls through until several in a row have failed; then one call each second, until one succeeds.
 
+    The log tells when it opens, and when it closes.
+
     >>> with breaker.guard():          # raises OpenError at once while the breaker is open
     ...     answer = await ask()       # whatever this raises counts as a failure
     """
 
     def __init__(
-        self, *, failures: int = FAILURES, pause: float = PAUSE, clock: Callable[[], float] = monotonic
+        self, name: str, *, failures: int = FAILURES, pause: float = PAUSE, clock: Callable[[], float] = monotonic
     ) -> None:
+        """`name` is that of the machine, as the log may show it."""
+        self._name = name
         self._most = failures
         self._pause = pause
         self._clock = clock
@@ -45,8 +52,14 @@ class Breaker:
             self._next_try = now + self._pause  # for the others, while this one tries
         try:
             yield
-        except Exception:
+        except Exception as error:
             self._failures += 1
             self._next_try = self._clock() + self._pause
+            if self._failures == self._most:
+                logger.warning(
+                    "%s fails, and is only tried now and then: %s", self._name, str(error) or type(error).__name__
+                )
             raise
+        if self.is_open:
+            logger.info("%s answers again", self._name)
         self._failures = 0

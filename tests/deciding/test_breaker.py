@@ -35,7 +35,7 @@ def refuses(breaker: Breaker) -> bool:
 
 
 def test_failures_in_a_row_open_it() -> None:
-    breaker = Breaker(failures=3, clock=Clock())
+    breaker = Breaker("the store", failures=3, clock=Clock())
     fail(breaker)
     fail(breaker)
     succeed(breaker)
@@ -49,7 +49,7 @@ def test_failures_in_a_row_open_it() -> None:
 
 def test_one_call_tries_after_a_pause_while_the_others_are_refused() -> None:
     clock = Clock()
-    breaker = Breaker(failures=1, pause=1, clock=clock)
+    breaker = Breaker("the store", failures=1, pause=1, clock=clock)
     fail(breaker)
     clock.now += 1
     with breaker.guard():
@@ -60,7 +60,7 @@ def test_one_call_tries_after_a_pause_while_the_others_are_refused() -> None:
 
 def test_a_try_that_fails_begins_another_pause() -> None:
     clock = Clock()
-    breaker = Breaker(failures=1, pause=1, clock=clock)
+    breaker = Breaker("the store", failures=1, pause=1, clock=clock)
     fail(breaker)
     clock.now += 1
     fail(breaker)
@@ -70,9 +70,21 @@ def test_a_try_that_fails_begins_another_pause() -> None:
     assert not refuses(breaker)
 
 
+def test_the_log_tells_when_it_opens_and_closes(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    breaker = Breaker("the store", failures=2, pause=1, clock=clock)
+    caplog.set_level("INFO")
+    for _ in range(3):
+        fail(breaker)
+        clock.now += 1
+    succeed(breaker)
+    succeed(breaker)
+    assert caplog.messages == ["the store fails, and is only tried now and then: OSError", "the store answers again"]
+
+
 def test_a_cancelled_try_leaves_room_for_the_next() -> None:
     clock = Clock()
-    breaker = Breaker(failures=1, pause=1, clock=clock)
+    breaker = Breaker("the store", failures=1, pause=1, clock=clock)
     fail(breaker)
     clock.now += 1
     fail(breaker, asyncio.CancelledError)
