@@ -27,7 +27,7 @@ class CreditRiskClassifier:
         self._log = startup.log
         self._decider = startup.decider(svc.current.terms, metrics.spent)
         runner = AdaptiveRunner(self._decider, startup.batching, metrics)
-        self.endpoints = Endpoints(runner, metrics)
+        self.endpoints = Endpoints(runner, metrics, svc.current.on_file if startup.features else None)
 
     @bentoml.on_deployment
     def prepare() -> None:  # called once, in the parent process, which has no instance

@@ -19,7 +19,8 @@ from pydantic_core import PydanticUndefined
 from attack.catalogue import ATTACKS
 from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.model.explainer import FIELDS_BEHIND
-from credit_risk.serving.settings import PROJECT, Batching, Settings, variable_of
+from credit_risk.serving.batching import Batching
+from credit_risk.serving.settings import PROJECT, Settings, variable_of
 from tests.test_layers import FLOORS, PACKAGE, imports_of, name_of, room_of
 
 FIELDS_OF_RULES = {

@@ -14,9 +14,10 @@ from credit_risk.deciding.log import NoLog
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.deciding.terms import Terms, always
+from credit_risk.serving.batching import Batching
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
-from credit_risk.serving.settings import PROJECT, Batching
+from credit_risk.serving.settings import PROJECT
 
 ANYBODY = Origin("", None)
 model = InProcess.load()

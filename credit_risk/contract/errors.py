@@ -5,6 +5,7 @@ CreditRiskError
 │   ├── SettingError
 │   ├── PolicyError
 │   ├── CatalogueError
+│   ├── FeaturesError
 │   ├── ModelError
 │   └── DependencyError
 ├── DataError                a file that can't be used; `problems` lists lines and columns
@@ -16,6 +17,7 @@ CreditRiskError
     ├── TimedOutError         408
     ├── TooLargeError         413
     ├── UnsupportedTypeError  415
+    ├── NotOnFileError        422
     ├── LimitedError          429, with Retry-After
     ├── HeadTooLargeError     431
     ├── FailedError           500
@@ -57,6 +59,10 @@ class PolicyError(StartupError):
 
 class CatalogueError(StartupError):
     """The catalogue of reasons can't be read or is incomplete."""
+
+
+class FeaturesError(StartupError):
+    """What is on file can't be used: the features file is wrong, or the feature store refuses."""
 
 
 class ModelError(StartupError):
@@ -146,6 +152,12 @@ class UnsupportedTypeError(RequestError):
         super().__init__("Send JSON, as application/json")
 
 
+class NotOnFileError(RequestError):
+    """A field was left out of an application and is not on file, or too old there; send it."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class LimitedError(RequestError):
     """The caller asks for more than its API key allows; try again after Retry-After seconds."""
 
@@ -200,6 +212,7 @@ class TooSlowError(RequestError):
 UNFINISHED = "The service is overloaded: callers have sent too much that it can't work on yet"
 TOO_BUSY = "The service is overloaded: it has as many requests as it can answer in time"
 WAITED_TOO_LONG = "The service is overloaded: the request waited too long"
+NO_FILES = "What is on file can't be looked up now; try again, or send all fields"
 NOT_RECORDED = "The decision can't be recorded, so it was not made"
 
 

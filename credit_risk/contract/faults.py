@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from credit_risk.contract.application import CATEGORIES, FIELDS, NULLABLE, CreditApplication
-from credit_risk.contract.errors import Detail, InvalidRequestError
+from credit_risk.contract.customer import LONGEST
+from credit_risk.contract.errors import Detail, InvalidRequestError, RequestError
 
 MAX_BATCH = 10_000  # applications in one request; send more in several
 TOO_LONG = f"send at most {MAX_BATCH} applications in a request"
@@ -40,6 +41,19 @@ def summary(details: list[Detail], faults: int) -> str:
     shown = fields[:5] if len(fields) <= 5 else [*fields[:5], "..."]
     named = f": {', '.join(shown)}" if fields else ""
     return f"{faults} {'fault' if faults == 1 else 'faults'} in the {which}{named}"
+
+
+def located(error: Exception, position: int) -> Exception:
+    """Restate an error about one application as one about the application at this position of a batch."""
+    if not isinstance(error, RequestError) or not error.detail:
+        return error
+    details = [Detail(loc=[position, *fault["loc"]], msg=fault["msg"], type=fault["type"]) for fault in error.detail]
+    return type(error)(summary(details, len(details)), details)
+
+
+def missing(loc: list[str | int]) -> Detail:
+    """Say that a field is missing."""
+    return Detail(loc=loc, msg=_field_message(str(loc[-1]), "missing"), type="missing")
 
 
 def _detail(fault: ErrorDetails) -> Detail:
@@ -80,6 +94,10 @@ def _body_message(fault: ErrorDetails) -> str:
 
 def _field_message(field: str, kind: str) -> str:
     match kind:
+        case "extra_forbidden" if field == "customer":
+            return "this service has no fields on file; remove it, and send all fields"
+        case _ if field == "customer":
+            return f"must be a text of 1 to {LONGEST} printable characters"
         case "missing":
             return "required; send null if it is unknown" if field in NULLABLE else "required; send it"
         case "extra_forbidden":

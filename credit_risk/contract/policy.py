@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
@@ -72,6 +72,7 @@ class Outcome(NamedTuple):
     rules: tuple[str, ...]  # codes of the rules that ask for this status
 
 
+RULE_OF_UNVERIFIED = {"income": "P01", "assets": "P04", "debt": "P05"}
 Check = Callable[[CreditApplication], bool]
 _BY_SCORE: dict[Status, Outcome] = {status: Outcome(status, status, ()) for status in STATUSES}
 
@@ -120,16 +121,22 @@ class Policy(BaseModel):
             return "DECLINED"
         return "MAYBE" if probability_of_default > self.cutoffs.review_above else "APPROVED"
 
-    def decide(self, probability_of_default: float, application: CreditApplication) -> Outcome:
-        """Decide an application with this unrounded probability of default."""
+    def decide(
+        self, probability_of_default: float, application: CreditApplication, missing: Sequence[str] = ()
+    ) -> Outcome:
+        """Decide an application with this unrounded probability of default.
+
+        `missing` are fields that should have been on file and were not: the rules about them apply, turned on or not.
+        """
         by_score = self.status_of(probability_of_default)
-        if not self._enabled:
+        if not self._enabled and not missing:
             return _BY_SCORE[by_score]
         applying = [(code, outcome) for code, outcome, applies in self._enabled if applies(application)]
+        applying += [(RULE_OF_UNVERIFIED[field], "MAYBE") for field in missing]
         if not applying:
             return _BY_SCORE[by_score]
         status = max((by_score, *(outcome for _, outcome in applying)), key=STATUSES.index)
-        return Outcome(status, by_score, tuple(code for code, outcome in applying if outcome == status))
+        return Outcome(status, by_score, tuple(dict.fromkeys(code for code, outcome in applying if outcome == status)))
 
 
 def load_policy(path: Path) -> Policy:

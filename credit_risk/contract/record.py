@@ -29,6 +29,18 @@ class RecordedReason(BaseModel):
     contribution: Annotated[float | None, Field(description="In log odds, in excess of applicants who just passed.")]
 
 
+class RecordedFile(BaseModel):
+    """What was taken from the file of a customer, to complete the application."""
+
+    model_config = ConfigDict(frozen=True)
+
+    customer: Annotated[str, Field(description="The lender's id.")]
+    store: Annotated[str, Field(description="Where the file was kept.")]
+    as_of: Annotated[dict[str, datetime], Field(description="As of when, for each field that was taken.")]
+    stale: Annotated[list[str], Field(description="Fields that were older than they should be.")]
+    missing: Annotated[list[str], Field(description="Fields that were decided without, as null.")]
+
+
 class DecisionRecord(BaseModel):
     """One decision on record."""
 
@@ -54,6 +66,7 @@ class DecisionRecord(BaseModel):
     service: Annotated[str, Field(description="Version and commit of the code that decided.")]
     request_id: str
     caller: Annotated[str | None, Field(description="Name of the caller's API key, if keys are required.")]
+    on_file: Annotated[RecordedFile | None, Field(description="Only if the caller named a customer.")] = None
 
     @model_validator(mode="after")
     def _in_full(self) -> Self:

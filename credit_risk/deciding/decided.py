@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.catalogue import MAX_REASONS, SAID_BY_RULE
 from credit_risk.contract.decision import Status
+from credit_risk.deciding.completion import File
 
 if TYPE_CHECKING:
     from credit_risk.deciding.rendering import Renderer
@@ -48,4 +49,5 @@ class Decided(NamedTuple):
     reasons: NamedReasons
     warnings: list[str]  # codes
     origin: Origin
+    file: File | None  # what was taken from the customer's file
     renderer: Renderer  # of the model, policy and catalogue that it was made with

@@ -8,20 +8,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from time import perf_counter
+from typing import cast
 
 from uuid_utils import uuid7
 
 from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.decision import score_of
 from credit_risk.contract.errors import RequestError
+from credit_risk.contract.faults import located
 from credit_risk.contract.warning import warnings_of
+from credit_risk.deciding.completion import Case, Completed, Completer, File
 from credit_risk.deciding.decided import Decided, Origin, named_reasons
 from credit_risk.deciding.log import Log
 from credit_risk.deciding.scoring import Score, Scoring, ScoringOnce
 from credit_risk.deciding.terms import CurrentTerms, Terms
 from credit_risk.model.features import Encoder
 
+Whole = Sequence[CreditApplication]
 Outcomes = list[Decided | Exception]
 Observe = Callable[[str, float], None]  # takes the name of a stage and the seconds spent in it
 
@@ -34,20 +39,27 @@ class Decider:
     """Decides applications with one model and the policy in force, and puts the decisions on record."""
 
     def __init__(
-        self, encoder: Encoder, scoring: Scoring, terms: CurrentTerms, log: Log, observe: Observe = observe_nothing
+        self,
+        encoder: Encoder,
+        scoring: Scoring,
+        terms: CurrentTerms,
+        log: Log,
+        observe: Observe = observe_nothing,
+        completer: Completer | None = None,
     ) -> None:
-        """`terms` is called once for each batch."""
+        """`terms` is called once for each batch. Without a `completer`, all applications are whole."""
         self._encoder = encoder
         self._scoring = scoring
         self._terms = terms
         self._log = log
         self._observe = observe
+        self._completer = completer
 
     async def warm_up(self) -> None:
         """Score and explain an example, so that the first caller need not wait for it. No decision is made."""
         await self._scoring.score([self._encoder.encode(EXAMPLE)], self._terms().policy.cutoffs.review_above)
 
-    async def decide(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
+    async def decide(self, applications: Sequence[Case], origins: Sequence[Origin]) -> Outcomes:
         """Decide applications, in order.
 
         Every decision among the outcomes is on record. What could not be decided or recorded is an exception in its
@@ -60,7 +72,7 @@ class Decider:
             return [error if isinstance(outcome, Decided) else outcome for outcome in outcomes]
         return outcomes
 
-    async def decide_all(self, parts: Iterable[Sequence[CreditApplication]], origin: Origin) -> list[Decided]:
+    async def decide_all(self, parts: Iterable[Sequence[Case]], origin: Origin) -> list[Decided]:
         """Decide the applications of one request, in order, by the same terms; equal ones are scored once.
 
         The event loop turns after each part, so that other requests are answered in between. A thread would delay them
@@ -73,15 +85,13 @@ class Decider:
         for part in parts:
             for outcome in await self._decide_together(part, [origin] * len(part), terms, scoring):
                 if isinstance(outcome, Exception):
-                    raise outcome
+                    raise located(outcome, len(decisions))
                 decisions.append(outcome)
             await asyncio.sleep(0)
         await self._record(decisions)
         return decisions
 
-    async def _decide_each(
-        self, applications: Sequence[CreditApplication], origins: Sequence[Origin], terms: Terms
-    ) -> Outcomes:
+    async def _decide_each(self, applications: Sequence[Case], origins: Sequence[Origin], terms: Terms) -> Outcomes:
         try:
             return await self._decide_together(applications, origins, terms, self._scoring)
         except RequestError as error:
@@ -93,8 +103,26 @@ class Decider:
             return [(await self._decide_each([application], [origin], terms))[0] for application, origin in pairs]
 
     async def _decide_together(
+        self, asked: Sequence[Case], origins: Sequence[Origin], terms: Terms, scoring: Scoring
+    ) -> Outcomes:
+        if self._completer is None:
+            return await self._decide_whole(cast("Whole", asked), repeat(None), origins, terms, scoring)
+        begun = perf_counter()
+        completed = await self._completer.complete(asked, terms.on_file)
+        self._observe("look_up", perf_counter() - begun)
+        whole = [(each, origin) for each, origin in zip(completed, origins, strict=True) if isinstance(each, Completed)]
+        applications, files = [each.application for each, _ in whole], [each.file for each, _ in whole]
+        outcomes = iter(
+            await self._decide_whole(applications, files, [origin for _, origin in whole], terms, scoring)
+            if whole
+            else ()
+        )
+        return [next(outcomes) if isinstance(each, Completed) else each for each in completed]
+
+    async def _decide_whole(
         self,
-        applications: Sequence[CreditApplication],
+        applications: Whole,
+        files: Iterable[File | None],
         origins: Sequence[Origin],
         terms: Terms,
         scoring: Scoring,
@@ -106,8 +134,8 @@ class Decider:
         self._observe("predict", scored - begun)
         time = datetime.now(UTC).isoformat()
         outcomes: Outcomes = [
-            _decision(terms, time, application, origin, row, score) if isinstance(score, Score) else score
-            for application, origin, row, score in zip(applications, origins, rows, scores, strict=True)
+            _decision(terms, time, application, file, origin, row, score) if isinstance(score, Score) else score
+            for application, file, origin, row, score in zip(applications, files, origins, rows, scores, strict=False)
         ]
         self._observe("encode", perf_counter() - scored)
         return outcomes
@@ -119,11 +147,17 @@ class Decider:
 
 
 def _decision(
-    terms: Terms, time: str, application: CreditApplication, origin: Origin, row: bytes, score: Score
+    terms: Terms,
+    time: str,
+    application: CreditApplication,
+    file: File | None,
+    origin: Origin,
+    row: bytes,
+    score: Score,
 ) -> Decided:
     """Apply the policy to a scored application."""
     margin, probability, reasons = score
-    outcome = terms.policy.decide(probability, application)
+    outcome = terms.policy.decide(probability, application, file.missing if file else ())
     return Decided(
         str(uuid7()),
         time,
@@ -136,5 +170,6 @@ def _decision(
         named_reasons(outcome.rules, reasons),
         [warning.code for warning in warnings_of(application)],
         origin,
+        file,
         terms.renderer,
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from credit_risk.contract.application import CreditApplication
@@ -16,6 +18,7 @@ from credit_risk.contract.decision import Reason
 from credit_risk.contract.policy import Policy
 from credit_risk.contract.record import SCHEMA
 from credit_risk.contract.warning import WARNINGS
+from credit_risk.deciding.completion import File
 from credit_risk.deciding.decided import Decided, NamedReasons, Origin
 from credit_risk.model.store import StoredModel
 from credit_risk.record.archive import Basis
@@ -50,20 +53,39 @@ class Renderer:
 
     def record(self, decided: Decided) -> bytes:
         """Render the record, one line of JSON as `DecisionRecord` reads it."""
-        decision_id, time, application, row, margin, probability, score, status, reasons, warnings, origin, _ = decided
+        decision_id, time, application, row, margin, probability, score, status, reasons, warnings, origin, file, _ = (
+            decided
+        )
         text = _application_json(application)
         codes = ",".join([f'"{code}"' for code in warnings])
+        on_file = "" if file is None else _file_json(file)
         return (
             f'{{"schema":{SCHEMA},"decision_id":"{decision_id}","time":"{time}","application":{text.decode()},'
             f'"application_sha256":"{sha256(text).hexdigest()}","features":"{row.hex()}","margin":{margin!r},'
             f'"probability_of_default":{probability!r},"score":{score},"status":"{status}",'
-            f'"reasons":[{_reasons_json(reasons)}],"warnings":[{codes}],{self._recorded_with},{_origin_json(origin)}}}\n'
+            f'"reasons":[{_reasons_json(reasons)}],"warnings":[{codes}],{self._recorded_with},{_origin_json(origin)}{on_file}}}\n'
         ).encode()
 
 
 def _reasons_json(reasons: NamedReasons) -> str:
     values = [(code, "null" if value is None else value) for code, value in reasons]
     return ",".join([f'{{"code":"{code}","contribution":{value}}}' for code, value in values])
+
+
+def _file_json(file: File) -> str:
+    recorded = {
+        "customer": file.customer,
+        "store": file.source,
+        "as_of": {field: _time_of(seconds) for field, seconds in file.as_of.items()},
+        "stale": file.stale,
+        "missing": file.missing,
+    }
+    return f',"on_file":{json.dumps(recorded)}'
+
+
+@lru_cache(1000)
+def _time_of(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _origin_json(origin: Origin) -> str:

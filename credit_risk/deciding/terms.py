@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from credit_risk.contract.on_file import FieldsOnFile
 from credit_risk.contract.policy import Policy
 from credit_risk.deciding.rendering import Renderer
 
 
 class Terms(NamedTuple):
-    """A policy, and the renderer of the decisions that are made by it."""
+    """A policy, the renderer of the decisions that are made by it, and the fields that are on file."""
 
     policy: Policy
     renderer: Renderer
+    on_file: FieldsOnFile | None = None
 
 
 CurrentTerms = Callable[[], Terms]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from http import HTTPStatus
 from time import perf_counter
 from typing import NamedTuple
 
 from uuid_utils import uuid7
 
-from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.customer import Asked
 from credit_risk.contract.errors import FailedError, RequestError
-from credit_risk.contract.parsing import parse_application, parse_in_parts
+from credit_risk.contract.parsing import parse_application, parse_asked, parse_in_parts
 from credit_risk.deciding.decided import Origin
 from credit_risk.deciding.log import PART
 from credit_risk.serving.metrics import Metrics
@@ -45,8 +45,12 @@ class Answer(NamedTuple):
 class Endpoints:
     """Answers requests for decisions."""
 
-    def __init__(self, runner: AdaptiveRunner, metrics: Metrics) -> None:
+    def __init__(
+        self, runner: AdaptiveRunner, metrics: Metrics, on_file: Callable[[], frozenset[str]] | None = None
+    ) -> None:
+        """`on_file` names the fields that an application may leave out; without it, none may name a customer."""
         self._runner = runner
+        self._on_file = on_file
         self.metrics = metrics
 
     async def classify(self, request: Request) -> Answer:
@@ -60,7 +64,8 @@ class Endpoints:
     async def _classify(self, request: Request, origin: Origin) -> bytes:
         begun = perf_counter()
         self._runner.refuse_late(begun, request.begun)
-        application = parse_application(request.body)
+        on_file = self._on_file
+        application = parse_application(request.body) if on_file is None else parse_asked(request.body, on_file())
         self.metrics.spent("validate", perf_counter() - begun)
         decided = await self._runner.run(application, origin, request.begun)
         begun = perf_counter()
@@ -69,9 +74,9 @@ class Endpoints:
         return answer
 
     async def _classify_batch(self, request: Request, origin: Origin) -> bytes:
-        parts: deque[list[CreditApplication]] = deque()  # all are known to be valid before the first is decided
+        parts: deque[Sequence[Asked]] = deque()  # all are known to be valid before the first is decided
         begun = perf_counter()
-        for part in parse_in_parts(request.body):
+        for part in parse_in_parts(request.body, self._on_file and self._on_file()):
             parts.append(part)
             self.metrics.spent("validate", perf_counter() - begun)
             await asyncio.sleep(0)  # single requests are answered in between
@@ -103,7 +108,7 @@ class Endpoints:
         return Answer(HTTPStatus.OK, headers, body)
 
 
-def _emptied(parts: deque[list[CreditApplication]]) -> Iterator[list[CreditApplication]]:
+def _emptied(parts: deque[Sequence[Asked]]) -> Iterator[Sequence[Asked]]:
     """Give the parts and keep none, because each takes as much memory as its decisions."""
     while parts:
         yield parts.popleft()

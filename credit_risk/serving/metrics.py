@@ -37,7 +37,7 @@ OTHER = "other"  # the route of what never had a known path
 ANSWERS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 IN_USE_SINCE = "credit_risk_in_use_since_seconds"
 IN_USE_SINCE_HELP = "Unix time since when the service decides with this model, policy, catalogue and version."
-STAGES = ("read", "validate", "queue", "predict", "encode", "record")
+STAGES = ("read", "validate", "queue", "look_up", "predict", "encode", "record")
 
 
 class Metrics:

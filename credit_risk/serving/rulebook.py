@@ -1,4 +1,4 @@
-"""What an operator may change while the service runs: the API keys, the policy and the catalogue of reasons."""
+"""What an operator may change while the service runs: API keys, policy, reasons, and which fields are on file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from credit_risk.contract.catalogue import Catalogue, load_catalogue
 from credit_risk.contract.errors import PolicyError
+from credit_risk.contract.on_file import FieldsOnFile, load_fields_on_file
 from credit_risk.contract.policy import Policy, load_policy
 from credit_risk.model.store import StoredModel
 from credit_risk.serving.keys import Keys
@@ -13,13 +14,14 @@ from credit_risk.serving.settings import Settings, load_keys
 
 
 class Rulebook(BaseModel):
-    """The three together: they change together, in all workers at once."""
+    """All of it together: it changes together, in all workers at once."""
 
     model_config = ConfigDict(frozen=True)
 
     keys: Keys
     policy: Policy
     catalogue: Catalogue
+    on_file: FieldsOnFile | None = None  # only with a feature store
 
     def changes_to(self, new: Rulebook) -> list[str]:
         """Describe in a few words each what is different in a new rulebook."""
@@ -28,6 +30,8 @@ class Rulebook(BaseModel):
             before, after = getattr(self, name).version, getattr(new, name).version
             if before != after:
                 changes.append(f"{name} {before} became {after}")
+        if self.on_file != new.on_file:
+            changes.append("the fields on file have changed")
         changed = [name for name in self.keys if name in new.keys and self.keys[name] != new.keys[name]]
         for what, names in (
             ("new", [name for name in new.keys if name not in self.keys]),
@@ -47,4 +51,5 @@ def load_rulebook(settings: Settings, model: StoredModel) -> Rulebook:
             f"policy {settings.policy} approves nobody: its review_above {policy.cutoffs.review_above:g} is below "
             f"{model.lowest_probability:.4f}, the lowest probability that model {model.tag} gives"
         )
-    return Rulebook(keys=load_keys(settings), policy=policy, catalogue=catalogue)
+    on_file = load_fields_on_file(settings.features_file) if settings.features else None
+    return Rulebook(keys=load_keys(settings), policy=policy, catalogue=catalogue, on_file=on_file)

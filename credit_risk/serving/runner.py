@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
-from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.customer import Asked
 from credit_risk.contract.errors import QUEUE_FULL, WAITED_TOO_LONG, UnavailableError
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.decider import Decider, Outcomes
+from credit_risk.serving.batching import Batching
 from credit_risk.serving.metrics import Metrics
-from credit_risk.serving.settings import Batching
 
 MAX_IN_FLIGHT = 8  # batches that may wait for another machine at the same time
 
@@ -27,7 +27,7 @@ MAX_IN_FLIGHT = 8  # batches that may wait for another machine at the same time
 class _Waiting(NamedTuple):
     """An application in the queue."""
 
-    application: CreditApplication
+    application: Asked
     origin: Origin
     decided: asyncio.Future[Decided]
     since: float  # perf_counter; when it was queued
@@ -54,7 +54,7 @@ class AdaptiveRunner:
             self._metrics.shed(WAITED_TOO_LONG)
             raise UnavailableError(WAITED_TOO_LONG)
 
-    async def run(self, application: CreditApplication, origin: Origin, arrived: float | None = None) -> Decided:
+    async def run(self, application: Asked, origin: Origin, arrived: float | None = None) -> Decided:
         """Decide one application, which arrived then (perf_counter), or else now.
 
         Raises UnavailableError if the service is overloaded, and whatever the decider found wrong.
@@ -71,7 +71,7 @@ class AdaptiveRunner:
         finally:
             del decided  # an error in it would refer to this frame, and keep the request until the garbage is collected
 
-    async def run_many(self, parts: Iterable[list[CreditApplication]], origin: Origin) -> list[Decided]:
+    async def run_many(self, parts: Iterable[Sequence[Asked]], origin: Origin) -> list[Decided]:
         """Decide the applications of one request, in order: all of them or, with an error, none."""
         decisions = await self._decider.decide_all(parts, origin)
         self._metrics.decided(decisions)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     Json,
     StringConstraints,
@@ -124,20 +121,28 @@ class Settings(BaseSettings):
         ),
     ] = ()
 
-
-class Batching(BaseModel):
-    """How single applications are decided together: `batching` in bentoconfiguration.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    enabled: Annotated[bool, Field(description="`false` decides applications one by one.")] = True
-    max_batch_size: Annotated[int, Field(ge=1, le=10_000, description="Most applications decided together.")] = 100
-    max_latency_ms: Annotated[
-        int, Field(ge=1, le=60_000, description="A request that has waited longer is answered 503.")
-    ] = 500
-    max_queue_size: Annotated[
-        int, Field(ge=1, description="Most applications that may wait in a worker; the next is answered 503.")
-    ] = 2000
+    features: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(sqlite:///.+|rediss?://.+|unix://.+)$",
+            description="Where fields on file are: `sqlite:///FILE`, or `redis://HOST:PORT/DB` (`rediss://` with TLS).",
+        ),
+    ] = None
+    features_file: Annotated[Path, Field(description="Which fields are on file, and how old they may be.")] = (
+        PROJECT / "features.yaml"
+    )
+    features_timeout_ms: Annotated[int, Field(ge=1, le=10_000, description="How long a look-up in Redis may take.")] = (
+        50
+    )
+    features_cache_size: Annotated[
+        int, Field(ge=0, description="Customers whose fields a worker keeps in memory; 0 keeps none.")
+    ] = 100_000
+    features_cache_seconds: Annotated[
+        float, Field(gt=0, description="How long a worker takes them from memory before it asks the store again.")
+    ] = 60
+    features_unknown_seconds: Annotated[
+        float, Field(gt=0, description="The same for customers who are not on file.")
+    ] = 5
 
 
 def load_settings() -> Settings:
@@ -152,15 +157,6 @@ def load_settings() -> Settings:
         names = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
         faults = "; ".join(f"{variable_of(name)}: {_expected(name, error)}" for name in names)
         raise SettingError(f"invalid settings: {faults}") from None
-
-
-def load_batching(configuration: Mapping[str, Any]) -> Batching:
-    """Read `batching` from the service's section of bentoconfiguration.yaml. Raises SettingError that names the key."""
-    try:
-        return Batching.model_validate(configuration.get("batching", {}))
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(['batching', *map(str, f['loc'])])}: {f['msg']}" for f in error.errors())
-        raise SettingError(f"invalid configuration of BentoML: {faults}") from None
 
 
 def load_keys(settings: Settings) -> Keys:

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from credit_risk.contract.errors import ModelError
+from credit_risk.deciding.completion import Completion
 from credit_risk.deciding.decider import Decider, Observe
+from credit_risk.deciding.feature_store import FeatureStore
 from credit_risk.deciding.log import DecisionLog, Log, NoLog
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.deciding.terms import CurrentTerms, Terms
 from credit_risk.model.store import StoredModel, load_model
 from credit_risk.record.writer import archive_at, open_writer
+from credit_risk.serving.batching import Batching, load_batching
+from credit_risk.serving.features import open_store
 from credit_risk.serving.release import release_of
 from credit_risk.serving.rulebook import Rulebook, load_rulebook
-from credit_risk.serving.settings import PROJECT, Batching, Settings, load_batching, load_settings
+from credit_risk.serving.settings import PROJECT, Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,12 @@ class Startup:
     model: StoredModel
     release: str
     log: Log
+    features: FeatureStore | None
 
     def terms(self, rulebook: Rulebook) -> Terms:
         """Make what decisions are made by and told in under a rulebook."""
         renderer = Renderer(self.model, rulebook.policy, rulebook.catalogue, self.release)
-        return Terms(rulebook.policy, renderer)
+        return Terms(rulebook.policy, renderer, rulebook.on_file)
 
     def archive(self, rulebook: Rulebook) -> None:
         """Archive beside the decision log what decides under a rulebook. Raises SettingError if that is impossible."""
@@ -47,7 +52,8 @@ class Startup:
 
     def decider(self, terms: CurrentTerms, observe: Observe) -> Decider:
         """Make what decides. This loads the model's booster, which takes a second."""
-        return Decider(self.model.encoder, InProcessScoring(self.model), terms, self.log, observe)
+        completer = Completion(self.features) if self.features else None
+        return Decider(self.model.encoder, InProcessScoring(self.model), terms, self.log, observe, completer)
 
 
 def start_up(configuration: Mapping[str, Any], rulebook: Rulebook | None = None) -> Startup:
@@ -67,7 +73,7 @@ def start_up(configuration: Mapping[str, Any], rulebook: Rulebook | None = None)
     if not model.batchable:
         batching = batching.model_copy(update={"enabled": False})
     rulebook = rulebook or load_rulebook(settings, model)
-    return Startup(settings, batching, rulebook, model, release_of(PROJECT), _open_log(settings))
+    return Startup(settings, batching, rulebook, model, release_of(PROJECT), _open_log(settings), open_store(settings))
 
 
 def _open_log(settings: Settings) -> Log:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.customer import Asked
 from credit_risk.contract.errors import InvalidRequestError
 from credit_risk.contract.faults import MAX_BATCH, MAX_DETAILS
 from credit_risk.contract.parsing import PART_BYTES, parse_application, parse_applications, parse_in_parts
@@ -106,14 +106,14 @@ def test_a_long_unknown_key_is_cut() -> None:
     assert len(refused.value.body) < 1000
 
 
-def in_parts(body: bytes) -> list[CreditApplication]:
+def in_parts(body: bytes) -> list[Asked]:
     return [application for part in parse_in_parts(body) for application in part]
 
 
-def outcome(parse: Callable[[bytes], list[CreditApplication]], body: bytes) -> list[CreditApplication] | None:
+def outcome(parse: Callable[[bytes], Sequence[Asked]], body: bytes) -> list[Asked] | None:
     """The applications; None where the body is refused."""
     try:
-        return parse(body)
+        return list(parse(body))
     except InvalidRequestError:
         return None
 

@@ -12,15 +12,16 @@ import pytest
 
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.errors import RequestError, UnavailableError
+from credit_risk.deciding.completion import Case
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.decider import Decider, Outcomes
 from credit_risk.deciding.log import DecisionLog, FakeLog, NoLog
 from credit_risk.deciding.scoring import InProcessScoring, Score
 from credit_risk.model.store import StoredModel
 from credit_risk.serving import runner as module
+from credit_risk.serving.batching import Batching
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
-from credit_risk.serving.settings import Batching
 from credit_risk.training.data import Dataset
 from tests.deciders import ORIGIN, decide, decider_of, record_files, terms_of
 from tests.record.test_files import lines_of
@@ -35,7 +36,7 @@ class Watched(Decider):
         super().__init__(model.encoder, InProcessScoring(model), terms_of(model), NoLog())
         self.sizes: list[int] = []
 
-    async def decide(self, applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
+    async def decide(self, applications: Sequence[Case], origins: Sequence[Origin]) -> Outcomes:
         self.sizes.append(len(applications))
         outcomes = await super().decide(applications, origins)
         poisoned = [application is self.poison for application in applications]

@@ -12,9 +12,9 @@ from credit_risk.contract.errors import UnavailableError
 from credit_risk.deciding.decided import Decided
 from credit_risk.deciding.scoring import FakeScoring, Score
 from credit_risk.model.store import StoredModel
+from credit_risk.serving.batching import Batching
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import MAX_IN_FLIGHT, AdaptiveRunner
-from credit_risk.serving.settings import Batching
 from credit_risk.training.data import Dataset
 from tests.deciders import ORIGIN, decider_of
 

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from credit_risk.contract.errors import SettingError
+from credit_risk.serving.batching import Batching, load_batching
 from credit_risk.serving.keys import Key
-from credit_risk.serving.settings import Batching, Settings, load_batching, load_keys, load_settings
+from credit_risk.serving.settings import Settings, load_keys, load_settings
 from tests.conftest import PROJECT
 
 

@@ -17,7 +17,7 @@ from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.errors import CatalogueError, ModelError, PolicyError, SettingError
 from credit_risk.deciding.log import DecisionLog, NoLog
 from credit_risk.model.store import StoredModel
-from credit_risk.serving.settings import Batching
+from credit_risk.serving.batching import Batching
 from credit_risk.serving.startup import start_up
 from tests.conftest import PROJECT, user_environment
 

@@ -33,6 +33,11 @@ class Current:
         self._follow()
         return self._terms
 
+    def on_file(self) -> frozenset[str]:
+        """Give the fields that an application with a customer may leave out."""
+        on_file = self.terms().on_file
+        return on_file.names if on_file else frozenset()
+
     def follow_always(self) -> None:
         """Notice a new rulebook within a second even without a request. To be called on the event loop."""
         self._follow()

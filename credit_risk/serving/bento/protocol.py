@@ -15,6 +15,7 @@ from uvicorn import config as uvicorn_config
 from uvicorn.protocols.http import httptools_impl
 
 from credit_risk.contract.errors import RequestError, UnavailableError
+from credit_risk.serving.batching import Batching
 from credit_risk.serving.bento.connections import Connections, most_connections
 from credit_risk.serving.bento.exchange import Exchange
 from credit_risk.serving.bento.head import CLOSE, head_of
@@ -24,7 +25,7 @@ from credit_risk.serving.bento.turns import Turns
 from credit_risk.serving.concurrency import ConcurrencyLimit
 from credit_risk.serving.endpoints import refusal
 from credit_risk.serving.metrics import Metrics
-from credit_risk.serving.settings import Batching, Settings
+from credit_risk.serving.settings import Settings
 
 MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
 FROM_ENDPOINTS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -1,0 +1,57 @@
+"""An application that names a customer, and may leave out what the lender has on file about them."""
+
+from __future__ import annotations
+
+from copy import copy
+from functools import cache
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, create_model
+
+from credit_risk.contract.application import FIELDS, CreditApplication
+
+LONGEST = 64  # characters
+
+
+def _printable(customer: str) -> str:
+    if not customer.isprintable():
+        raise ValueError
+    return customer
+
+
+Customer = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST, description="The lender's id of the customer; never scored."),
+    AfterValidator(_printable),
+]
+CUSTOMER: TypeAdapter[str] = TypeAdapter(Customer)
+
+
+class CustomerApplication(NamedTuple):
+    """An application as it was sent, before it is completed from the file."""
+
+    customer: str
+    sent: dict[str, Any]  # the fields that were sent, checked
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The fields that were left out."""
+        return tuple(field for field in FIELDS if field not in self.sent)
+
+
+Asked = CreditApplication | CustomerApplication
+
+
+@cache
+def form_of(on_file: frozenset[str]) -> type[BaseModel]:
+    """Make the model of an application that may name a customer and leave out the fields that are on file.
+
+    `model_fields_set` of an instance tells what was sent. That what is left out needs a customer is for the caller to
+    check.
+    """
+    fields: dict[str, Any] = {"customer": (Customer, None)}
+    for name in on_file:
+        field = copy(CreditApplication.model_fields[name])
+        field.default = None
+        fields[name] = (field.annotation, field)
+    return create_model("CustomerApplication", __base__=CreditApplication, **fields)

@@ -1,0 +1,103 @@
+"""What is on file, in Redis: one MGET for a batch, over one connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from credit_risk.contract.errors import FeaturesError
+from credit_risk.deciding.breaker import Breaker, OpenError
+from credit_risk.deciding.feature_store import Profile, StoreError, unpack
+
+PREFIX = "credit-risk"
+CURRENT = f"{PREFIX}:generation"  # names the generation of profiles that counts
+CHECK_SECONDS = 2.0  # that the check at the start may take
+
+
+def key_of(generation: str, customer: str) -> str:
+    """Name the key of a customer's profile. A load that replaces everything makes a new generation."""
+    return f"{PREFIX}:{generation}:{customer}"
+
+
+class RedisStore:
+    """Looks up a batch with one MGET, which also tells which generation counts.
+
+    Only if that has changed, one more MGET is needed. An empty Redis counts as down: nobody is unknown to a store that
+    has lost its memory.
+    """
+
+    def __init__(self, url: str, *, seconds: float) -> None:
+        """`seconds` is how long a look-up may take."""
+        self.source = without_credentials(url)
+        self._seconds = seconds
+        self._breaker = Breaker(f"The feature store {self.source}")
+        self._generation = ""
+        self._redis: Any = redis.asyncio.from_url(
+            url,
+            single_connection_client=True,
+            socket_connect_timeout=seconds,
+            # A connection that the server has closed meanwhile is opened anew once. What is slow is not asked again.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
+
+    async def look_up(self, customers: Sequence[str]) -> list[Profile | None]:
+        try:
+            with self._breaker.guard():
+                async with asyncio.timeout(self._seconds):
+                    found = await self._ask(customers)
+        except OpenError:
+            raise StoreError("it failed lately") from None
+        except TimeoutError:
+            raise StoreError("it did not answer in time") from None
+        except (RedisError, OSError) as error:
+            raise StoreError(str(error) or type(error).__name__) from None
+        return [unpack(packed) for packed in found]
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    async def _ask(self, customers: Sequence[str]) -> list[bytes | None]:
+        while True:
+            keys = [key_of(self._generation, customer) for customer in customers]
+            current: bytes | None
+            found: list[bytes | None]
+            current, *found = await self._redis.mget([CURRENT, *keys])
+            if current is None:
+                raise RedisError("nothing is loaded")
+            if current.decode() == self._generation:
+                return found
+            self._generation = current.decode()
+
+
+def check_redis(url: str) -> str | None:
+    """Ask a Redis once. Gives what is wrong if it can't be reached now, or has nothing loaded.
+
+    Raises FeaturesError if it refuses, which time does not mend.
+    """
+    where = f"CREDIT_RISK_FEATURES: {without_credentials(url)}"
+    try:
+        with redis.from_url(url, socket_connect_timeout=CHECK_SECONDS, socket_timeout=CHECK_SECONDS) as client:
+            return None if client.get(CURRENT) else "nothing is loaded; run `python -m credit_risk features load`"
+    except AuthenticationError:
+        raise FeaturesError(f"{where} refuses the password; name the right one, as in redis://:PASSWORD@host") from None
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+        hint = "" if url.startswith("rediss:") else "; if it speaks TLS, write rediss://"
+        return f"it can't be reached: {error}{hint}"
+    except RedisError as error:
+        raise FeaturesError(f"{where} can't be used: {error}") from None
+
+
+def without_credentials(url: str) -> str:
+    """Give an address as it may be shown."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
