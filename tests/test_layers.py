@@ -41,7 +41,13 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "sklearn": ("credit_risk.training",),
     "scipy": ("credit_risk.training",),
     "matplotlib": ("credit_risk.training", "credit_risk.replay.plot"),
-    "pyarrow": ("credit_risk.portfolio", "credit_risk.commands.score", "credit_risk.library"),
+    "pyarrow": (
+        "credit_risk.portfolio",
+        "credit_risk.commands.features",
+        "credit_risk.commands.score",
+        "credit_risk.library",
+    ),
+    "redis": ("credit_risk.deciding.redis_store", "credit_risk.portfolio.redis_profiles"),
     "starlette": ("credit_risk.serving", "service"),
     "click": ("credit_risk.commands", "credit_risk.serving.bento", "train"),
 }

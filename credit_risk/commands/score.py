@@ -21,8 +21,9 @@ from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.errors import DataError
 from credit_risk.contract.policy import Policy, load_policy
 from credit_risk.model.store import StoredModel, load_model
+from credit_risk.portfolio.blocks import Report
 from credit_risk.portfolio.checking import Chunk
-from credit_risk.portfolio.readers import Report, check_paths, read
+from credit_risk.portfolio.readers import check_paths, read
 from credit_risk.portfolio.recording import Recording
 from credit_risk.portfolio.scoring import score_chunk
 from credit_risk.portfolio.writer import Output

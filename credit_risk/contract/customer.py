@@ -32,11 +32,11 @@ class CustomerApplication(NamedTuple):
 
     customer: str
     sent: dict[str, Any]  # the fields that were sent, checked
+    lacking: list[str]  # the fields that were left out
 
-    @property
-    def lacking(self) -> tuple[str, ...]:
-        """The fields that were left out."""
-        return tuple(field for field in FIELDS if field not in self.sent)
+    @classmethod
+    def of(cls, customer: str, sent: dict[str, Any]) -> CustomerApplication:
+        return cls(customer, sent, [field for field in FIELDS if field not in sent])
 
 
 Asked = CreditApplication | CustomerApplication

@@ -24,6 +24,8 @@ def fault_error(body: bytes, error: ValidationError) -> InvalidRequestError:
         message = "the body is empty; send the application as a JSON object"
         return InvalidRequestError("The body is empty", [Detail(loc=[], msg=message, type="json_invalid")])
     faults = error.errors(include_url=False)
+    if any(fault["type"] == "extra_forbidden" and fault["loc"][-1] == "customer" for fault in faults):
+        faults = [fault for fault in faults if fault["type"] != "missing"]  # they were left to the file
     details = [_detail(fault) for fault in faults[:MAX_DETAILS]]
     return InvalidRequestError(summary(details, len(faults)), details)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +69,18 @@ class FieldsOnFile(BaseModel):
     def names(self) -> frozenset[str]:
         """The fields that an application with a customer may leave out."""
         return frozenset(self.fields)
+
+    def strictest_age(self, names: tuple[str, ...]) -> float:
+        """Give the age in seconds up to which all of these fields are fresh: below 0 if one is not on file."""
+        if names not in self._strictest:
+            ages = [self.fields[name].max_age if name in self.fields else -math.inf for name in names]
+            self._strictest[names] = min(ages, default=-math.inf)
+        return self._strictest[names]
+
+    @cached_property
+    def _strictest(self) -> dict[tuple[str, ...], float]:
+        """The answers given so far. Most customers have the same fields, so there are few."""
+        return {}
 
 
 def load_fields_on_file(path: Path) -> FieldsOnFile:

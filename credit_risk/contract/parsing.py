@@ -170,7 +170,7 @@ def _asked(forms: Sequence[Any], first: int | None = None) -> list[Asked]:
         values, sent = form.__dict__, form.model_fields_set
         fields = {name: values[name] for name in FIELDS if name in sent}
         if "customer" in sent:
-            asked.append(CustomerApplication(values["customer"], fields))
+            asked.append(CustomerApplication.of(values["customer"], fields))
         elif len(fields) == len(FIELDS):
             asked.append(CreditApplication.model_construct(**fields))
         else:

@@ -36,7 +36,7 @@ class RecordedFile(BaseModel):
 
     customer: Annotated[str, Field(description="The lender's id.")]
     store: Annotated[str, Field(description="Where the file was kept.")]
-    as_of: Annotated[dict[str, datetime], Field(description="As of when, for each field that was taken.")]
+    as_of: Annotated[dict[datetime, list[str]], Field(description="The fields that were taken, by when they were so.")]
     stale: Annotated[list[str], Field(description="Fields that were older than they should be.")]
     missing: Annotated[list[str], Field(description="Fields that were decided without, as null.")]
 

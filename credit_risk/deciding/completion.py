@@ -13,8 +13,9 @@ from credit_risk.contract.customer import Asked, CustomerApplication
 from credit_risk.contract.errors import NO_FILES, Detail, NotOnFileError, RequestError, UnavailableError
 from credit_risk.contract.faults import summary
 from credit_risk.contract.on_file import FieldOnFile, FieldsOnFile
-from credit_risk.deciding.feature_store import FeatureStore, Found, Profile, StoreError
+from credit_risk.deciding.feature_store import FeatureStore, Fields, Found, Profile, StoreError
 
+_validate = CreditApplication.__pydantic_validator__.validate_python  # model_validate, without its way there
 CLOCKS_APART = 300  # seconds that the clock of whoever filled the store may be ahead
 
 
@@ -23,7 +24,7 @@ class File(NamedTuple):
 
     customer: str
     source: str  # the store
-    as_of: Mapping[str, float]  # of the fields that were taken; Unix seconds
+    as_of: Mapping[float, list[str]]  # the fields that were taken, by their time (Unix seconds)
     stale: tuple[str, ...] = ()  # those among them that were older than they should be
     missing: tuple[str, ...] = ()  # fields that were decided without, as null
 
@@ -68,82 +69,109 @@ class Completion:
             except StoreError as error:
                 found = dict.fromkeys(customers, error)
         now = self._clock()
-        rules = on_file.fields if on_file else {}
-        return [
-            self._complete(each, found.get(each.customer), rules, now)
-            if isinstance(each, CustomerApplication)
-            else Completed.of(each)
-            for each in asked
-        ]
+        completed: list[Completed | RequestError] = []
+        for each in asked:
+            if isinstance(each, CustomerApplication):
+                there = found.get(each.customer)
+                whole = self._complete_at_once(each, there, on_file, now)
+                completed.append(whole or self._complete(each, there, on_file, now))
+            else:
+                completed.append(Completed.of(each))
+        return completed
+
+    def _complete_at_once(
+        self, asked: CustomerApplication, found: Found, on_file: FieldsOnFile | None, now: float
+    ) -> Completed | None:
+        """Complete an application if everything on file is fresh and valid, as it mostly is."""
+        if on_file is None or not isinstance(found, Profile) or not found.is_current:
+            return None
+        values: dict[str, Any] = {}
+        for as_of, fields in found.values.items():
+            if not -CLOCKS_APART <= now - as_of <= on_file.strictest_age(tuple(fields)):
+                return None
+            values |= fields
+        try:
+            application = _validate(values | asked.sent)
+        except ValidationError:  # also if a field lacks
+            return None
+        lacking = asked.lacking
+        if len(found.values) == 1:
+            used = {as_of: lacking}
+        else:
+            used = {as_of: [name for name in lacking if name in fields] for as_of, fields in found.values.items()}
+        return Completed(application, File(asked.customer, self.store.source, used))
 
     def _complete(
-        self, asked: CustomerApplication, found: Found, rules: Mapping[str, FieldOnFile], now: float
+        self, asked: CustomerApplication, found: Found, on_file: FieldsOnFile | None, now: float
     ) -> Completed | RequestError:
-        values, as_of = dict(asked.sent), {}
+        """Complete an application field by field, each by its own rule, or say what is wrong."""
+        values = dict(asked.sent)
+        as_of: dict[float, list[str]] = {}
         stale: list[str] = []
         missing: list[str] = []
-        faults: dict[str, _Fault] = {}
+        faults: dict[str, Fault] = {}
+        fields, rules = found.fields if isinstance(found, Profile) else {}, on_file.fields if on_file else {}
         for name in asked.lacking:
-            taken = _take(name, found, rules.get(name), now)
-            if isinstance(taken, _Fault):
+            taken = take(name, found, fields, rules.get(name), now)
+            if isinstance(taken, Fault):
                 faults[name] = taken
                 continue
             values[name] = taken.value
             if taken.as_of is None:
                 missing.append(name)
                 continue
-            as_of[name] = taken.as_of
+            as_of.setdefault(taken.as_of, []).append(name)
             if taken.is_stale:
                 stale.append(name)
         if faults and (isinstance(found, StoreError) or (found and not found.is_current)):
             return UnavailableError(NO_FILES)
         if not faults:
             try:
-                application = CreditApplication.model_validate(values)
-                return Completed(
-                    application, File(asked.customer, self.store.source, as_of, tuple(stale), tuple(missing))
-                )
+                file = File(asked.customer, self.store.source, as_of, tuple(stale), tuple(missing))
+                return Completed(_validate(values), file)
             except ValidationError as error:
                 faults = {str(fault["loc"][0]): INVALID for fault in error.errors(include_input=False)}
         details = [Detail(loc=[name], msg=fault.msg, type=fault.type) for name, fault in faults.items()]
         return NotOnFileError(summary(details, len(details)), details)
 
 
-class _Taken(NamedTuple):
+class Taken(NamedTuple):
+    """A field as an application takes it from the file."""
+
     value: Any
     as_of: float | None  # None: there is no value that may be used, and it is null
     is_stale: bool = False
 
 
-class _Fault(NamedTuple):
+class Fault(NamedTuple):
     """Why a field can't be taken, as `Detail` says it."""
 
     msg: str
     type: str
 
 
-MISSING = _Taken(None, None)
-UNKNOWN = _Fault("not on file; send it", "not_on_file")
-TOO_OLD = _Fault("too old on file; send it, or load it anew", "too_old_on_file")
-INVALID = _Fault("not valid on file; send it, or load it anew", "invalid_on_file")
+MISSING = Taken(None, None)
+UNKNOWN = Fault("not on file; send it", "not_on_file")
+TOO_OLD = Fault("too old on file; send it, or load it anew", "too_old_on_file")
+INVALID = Fault("not valid on file; send it, or load it anew", "invalid_on_file")
 
 
-def _take(name: str, found: Found, rule: FieldOnFile | None, now: float) -> _Taken | _Fault:
-    """Take a field from what was found, or say what is wrong."""
+def take(name: str, found: Found, fields: Fields, rule: FieldOnFile | None, now: float) -> Taken | Fault:
+    """Take a field from what was found, with these fields, or say what is wrong."""
     if rule is None:  # it was taken off the list since the application was parsed
         return UNKNOWN
     fault = UNKNOWN
     if isinstance(found, Profile):
         if not found.is_readable:
             return INVALID
-        if name in found.fields:
-            value, as_of = found.fields[name]
+        if name in fields:
+            value, as_of = fields[name]
             age = now - as_of
             if age < -CLOCKS_APART:
                 return INVALID
             if found.is_current and age <= rule.max_age:
-                return _Taken(value, as_of)
+                return Taken(value, as_of)
             if rule.stale_up_to is not None and age <= rule.stale_up_to:
-                return _Taken(value, as_of, is_stale=True)
+                return Taken(value, as_of, is_stale=True)
             fault = TOO_OLD
     return MISSING if rule.otherwise == "missing" else fault

@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
 
 Fields = Mapping[str, tuple[Any, float]]  # by name: the value, and as of when (Unix seconds)
-_FIELDS: TypeAdapter[dict[str, tuple[Any, float]]] = TypeAdapter(dict[str, tuple[Any, float]])
 
 
 class Profile(NamedTuple):
     """What is on file about a customer."""
 
-    fields: Fields
+    values: dict[float, dict[str, Any]]  # by when they were so (Unix seconds): values by field; a field is there once
     is_current: bool = True  # if not, the store said so earlier and can't be asked now
     is_readable: bool = True  # if not, nobody knows what is on file
+
+    @classmethod
+    def of(cls, fields: Fields) -> Profile:
+        """Make a profile of fields with their times."""
+        values: dict[float, dict[str, Any]] = {}
+        for name, (value, as_of) in fields.items():
+            values.setdefault(as_of, {})[name] = value
+        return cls(values)
+
+    @property
+    def fields(self) -> Fields:
+        """All fields with their times."""
+        return {name: (value, as_of) for as_of, values in self.values.items() for name, value in values.items()}
 
 
 class StoreError(Exception):
@@ -42,8 +54,8 @@ class FeatureStore(Protocol):
 
 
 def pack(fields: Fields) -> bytes:
-    """Write what is on file about a customer as JSON: `{"income": [129.0, 1763769600.0]}`."""
-    return _FIELDS.dump_json(dict(fields))
+    """Write what is on file about a customer as JSON: `[[1763769600.0, {"income": 129.0, "job": "fixed"}]]`."""
+    return to_json(list(Profile.of(fields).values.items()))
 
 
 def unpack(packed: bytes | None) -> Profile | None:
@@ -51,9 +63,12 @@ def unpack(packed: bytes | None) -> Profile | None:
     if packed is None:
         return None
     try:
-        return Profile(_FIELDS.validate_json(packed, strict=True))
-    except ValidationError:
-        return Profile({}, is_readable=False)
+        values = dict(from_json(packed))
+        if all(type(as_of) in (float, int) and type(fields) is dict for as_of, fields in values.items()):
+            return Profile(values)
+    except (ValueError, TypeError):
+        pass
+    return Profile({}, is_readable=False)
 
 
 class FakeFeatureStore:
@@ -71,7 +86,7 @@ class FakeFeatureStore:
         if self.error is not None:
             raise self.error
         found = [self.profiles.get(customer) for customer in customers]
-        return [None if fields is None else Profile(fields) for fields in found]
+        return [None if fields is None else Profile.of(fields) for fields in found]
 
     async def close(self) -> None:
         pass

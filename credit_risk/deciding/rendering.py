@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -73,14 +74,20 @@ def _reasons_json(reasons: NamedReasons) -> str:
 
 
 def _file_json(file: File) -> str:
-    recorded = {
-        "customer": file.customer,
-        "store": file.source,
-        "as_of": {field: _time_of(seconds) for field, seconds in file.as_of.items()},
-        "stale": file.stale,
-        "missing": file.missing,
-    }
-    return f',"on_file":{json.dumps(recorded)}'
+    times = ",".join([f'"{_time_of(seconds)}":{_names_json(fields)}' for seconds, fields in file.as_of.items()])
+    return (
+        f',"on_file":{{"customer":{json.dumps(file.customer)},"store":{_quoted(file.source)},"as_of":{{{times}}},'
+        f'"stale":{_names_json(file.stale)},"missing":{_names_json(file.missing)}}}'
+    )
+
+
+def _names_json(names: Sequence[str]) -> str:
+    return "[" + ",".join([f'"{name}"' for name in names]) + "]"
+
+
+@lru_cache(16)
+def _quoted(source: str) -> str:
+    return json.dumps(source)
 
 
 @lru_cache(1000)

@@ -20,8 +20,9 @@ from credit_risk.contract.warning import WARNINGS
 from credit_risk.library.model import Model, load
 from credit_risk.library.tables import arrow_of, is_dictionaries, like
 from credit_risk.model.table import columns_of
+from credit_risk.portfolio.blocks import json_of_value
 from credit_risk.portfolio.checking import Chunk, Reject, check_table, rejects_of
-from credit_risk.portfolio.readers import check_names, json_of_value
+from credit_risk.portfolio.readers import check_names
 from credit_risk.portfolio.scoring import score_chunk
 from credit_risk.serving.settings import load_settings
 

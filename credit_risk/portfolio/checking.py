@@ -46,7 +46,7 @@ def check_table(
         cells = table[field].combine_chunks()
         cells = cells.dictionary_decode() if pa.types.is_dictionary(cells.type) else cells
         encoded = cells.dictionary_encode("encode")
-        checked = [_check_cell(field, json_of(cell)) for cell in encoded.dictionary.to_pylist()]
+        checked = [check_cell(field, json_of(cell)) for cell in encoded.dictionary.to_pylist()]
         place = encoded.indices.to_numpy()
         values = np.array([value for value, _ in checked], dtype=object if field in CATEGORIES else np.float64)
         columns[field] = values[place]
@@ -74,9 +74,18 @@ def json_object(members: Iterable[tuple[str, str]]) -> bytes:
 
 
 @lru_cache(maxsize=100_000)
-def _check_cell(field: str, cell: str) -> tuple[Any, bool]:
+def check_cell(field: str, cell: str) -> tuple[Any, bool]:
     """Read a field from JSON, and tell whether the contract accepts it. No field's validity depends on another."""
     try:
         return parse_application(json_object((_EXAMPLE | {field: cell}).items())).__dict__[field], True
     except InvalidRequestError:
         return None, False
+
+
+def fault_of_cell(field: str, cell: str) -> str:
+    """Say what is wrong with a cell that the contract does not accept."""
+    try:
+        parse_application(json_object((_EXAMPLE | {field: cell}).items()))
+    except InvalidRequestError as error:
+        return error.detail[0]["msg"]
+    return "must be given in another way"

@@ -116,7 +116,7 @@ def _case_of(record: DecisionRecord) -> Completed:
     file = record.on_file
     if file is None:
         return Completed(record.application, None)
-    as_of = {field: time.timestamp() for field, time in file.as_of.items()}
+    as_of = {time.timestamp(): fields for time, fields in file.as_of.items()}
     used = File(file.customer, file.store, as_of, tuple(file.stale), tuple(file.missing))
     return Completed(record.application, used)
 

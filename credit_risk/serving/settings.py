@@ -24,6 +24,7 @@ from credit_risk.serving.keys import KEYS_ARE, Keys
 
 PROJECT = Path(__file__).parents[2]  # the folder of service.py, policy.yaml and bentoconfiguration.yaml
 PREFIX = "CREDIT_RISK_"
+STORE_URL = r"^(sqlite:///.+|rediss?://.+)$"
 
 _ORIGINS_ARE = (
     'a JSON list of origins as browsers send them, such as ["https://example.com", "http://localhost:8080"]: in lower '
@@ -124,7 +125,7 @@ class Settings(BaseSettings):
     features: Annotated[
         str | None,
         Field(
-            pattern=r"^(sqlite:///.+|rediss?://.+|unix://.+)$",
+            pattern=STORE_URL,
             description="Where fields on file are: `sqlite:///FILE`, or `redis://HOST:PORT/DB` (`rediss://` with TLS).",
         ),
     ] = None
@@ -132,7 +133,7 @@ class Settings(BaseSettings):
         PROJECT / "features.yaml"
     )
     features_timeout_ms: Annotated[int, Field(ge=1, le=10_000, description="How long a look-up in Redis may take.")] = (
-        50
+        250
     )
     features_cache_size: Annotated[
         int, Field(ge=0, description="Customers whose fields a worker keeps in memory; 0 keeps none.")

@@ -41,13 +41,13 @@ def test_what_is_on_file_may_be_left_out_and_what_is_sent_counts_as_sent() -> No
     assert isinstance(asked, CustomerApplication)
     assert asked.customer == "C-17"
     assert asked.sent == SENT | {"income": None}
-    assert asked.lacking == ("seniority", "job")
+    assert asked.lacking == ["seniority", "job"]
 
 
 def test_a_customer_may_be_named_with_every_field() -> None:
     asked = parse_asked(body_of(customer="C-17", **SAMPLE), ON_FILE)
     assert isinstance(asked, CustomerApplication)
-    assert asked.lacking == ()
+    assert asked.lacking == []
 
 
 def test_without_a_customer_every_field_is_needed() -> None:
@@ -98,7 +98,7 @@ def test_a_customer_that_looks_like_json_does_not_confuse_a_long_batch(customer:
     filler = body_of(**SAMPLE)
     body = b"[" + b",".join([filler] * 100 + [body_of(customer=customer, **SENT)] * 300 + [filler] * 100) + b"]"
     asked = [each for part in parse_in_parts(body, ON_FILE) for each in part]
-    assert asked == [EXAMPLE] * 100 + [CustomerApplication(customer, SENT)] * 300 + [EXAMPLE] * 100
+    assert asked == [EXAMPLE] * 100 + [CustomerApplication.of(customer, SENT)] * 300 + [EXAMPLE] * 100
 
 
 def test_a_batch_names_the_application_that_lacks_a_field() -> None:

@@ -44,13 +44,13 @@ def look_up(cache: CachedStore, *customers: str) -> list[Found]:
 def test_what_is_kept_is_not_asked_for_until_it_expires() -> None:
     store, clock = FakeFeatureStore({"A": INCOME}), Clock()
     cache = cached(store, clock)
-    assert look_up(cache, "A", "A") == [Profile(INCOME)] * 2
+    assert look_up(cache, "A", "A") == [Profile.of(INCOME)] * 2
     clock.now = 59.9
-    assert look_up(cache, "A") == [Profile(INCOME)]
+    assert look_up(cache, "A") == [Profile.of(INCOME)]
     assert store.calls == [["A"]]
     clock.now = 60
     store.profiles["A"] = {"income": (130.0, 2.0)}
-    assert look_up(cache, "A") == [Profile({"income": (130.0, 2.0)})]
+    assert look_up(cache, "A") == [Profile.of({"income": (130.0, 2.0)})]
 
 
 def test_who_is_unknown_is_kept_for_a_shorter_time() -> None:
@@ -61,14 +61,14 @@ def test_who_is_unknown_is_kept_for_a_shorter_time() -> None:
     clock.now = 4.9
     assert look_up(cache, "A") == [None]
     clock.now = 5
-    assert look_up(cache, "A") == [Profile(INCOME)]
+    assert look_up(cache, "A") == [Profile.of(INCOME)]
 
 
 def test_only_what_is_not_kept_is_asked_for() -> None:
     store = FakeFeatureStore({"A": INCOME, "B": INCOME})
     cache = cached(store)
     look_up(cache, "A")
-    assert look_up(cache, "B", "A", "C") == [Profile(INCOME), Profile(INCOME), None]
+    assert look_up(cache, "B", "A", "C") == [Profile.of(INCOME), Profile.of(INCOME), None]
     assert store.calls == [["A"], ["B", "C"]]
 
 
@@ -107,7 +107,7 @@ def test_a_look_up_goes_on_when_the_batch_that_began_it_is_gone() -> None:
 
     store = SlowStore()
     cache = cached(store)
-    assert asyncio.run(run()) == [Profile(INCOME)]
+    assert asyncio.run(run()) == [Profile.of(INCOME)]
     assert len(store.calls) == 1
 
 
@@ -116,14 +116,14 @@ def test_while_the_store_is_down_what_it_said_is_told_as_not_current() -> None:
     cache = cached(store, clock)
     look_up(cache, "A", "B")
     store.error = StoreError("gone")
-    assert look_up(cache, "A", "B") == [Profile(INCOME), None]  # it still counts
+    assert look_up(cache, "A", "B") == [Profile.of(INCOME), None]  # it still counts
     clock.now = 60
     kept, unknown, new = look_up(cache, "A", "B", "C")
-    assert kept == Profile(INCOME, is_current=False)
+    assert kept == Profile.of(INCOME)._replace(is_current=False)
     assert isinstance(unknown, StoreError)
     assert isinstance(new, StoreError)
     store.error = None
-    assert look_up(cache, "A", "B") == [Profile(INCOME), None]
+    assert look_up(cache, "A", "B") == [Profile.of(INCOME), None]
 
 
 def test_an_error_of_another_kind_is_not_kept() -> None:
@@ -137,4 +137,4 @@ def test_an_error_of_another_kind_is_not_kept() -> None:
     cache = cached(Faulty({"A": INCOME}))
     with pytest.raises(KeyError):
         look_up(cache, "A")
-    assert look_up(cache, "A") == [Profile(INCOME)]
+    assert look_up(cache, "A") == [Profile.of(INCOME)]

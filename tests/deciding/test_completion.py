@@ -39,7 +39,7 @@ RULES = FieldsOnFile.model_validate(
     }
 )
 SENT = {name: value for name, value in SAMPLE.items() if name not in RULES.names}
-ASKED = CustomerApplication("C-17", SENT)
+ASKED = CustomerApplication.of("C-17", SENT)
 
 
 def on_file(days: float = 1, **changes: tuple[Any, float] | None) -> Fields:
@@ -72,20 +72,32 @@ def test_what_was_left_out_comes_from_the_file_with_its_time() -> None:
     whole = completed(on_file(days=3))
     assert whole.application == EXAMPLE
     assert whole.file is not None
-    assert whole.file.as_of == dict.fromkeys(RULES.names, NOW - 3 * DAY)
+    assert whole.file.as_of == {NOW - 3 * DAY: ["job", "income", "debt"]}
     assert (whole.file.customer, whole.file.source, whole.file.stale, whole.file.missing) == ("C-17", "fake", (), ())
 
 
+def test_times_may_differ_from_field_to_field() -> None:
+    whole = completed(on_file(income=(0.0, NOW), debt=days_ago(3000.0, 2)))
+    assert whole.application == EXAMPLE
+    assert whole.file is not None
+    assert whole.file.as_of == {NOW: ["income"], NOW - 2 * DAY: ["debt"], NOW - DAY: ["job"]}
+
+
+def test_what_is_not_listed_any_more_is_not_used() -> None:
+    fields = {"income": (0.0, NOW), "job": ("freelance", NOW), "debt": (1.0, NOW), "expenses": (99, NOW)}
+    assert completed(fields).application.expenses == SAMPLE["expenses"]
+
+
 def test_what_was_sent_counts() -> None:
-    whole = completed(on_file(), CustomerApplication("C-17", SENT | {"income": None}))
+    whole = completed(on_file(), CustomerApplication.of("C-17", SENT | {"income": None}))
     assert whole.application.income is None
     assert whole.file is not None
-    assert set(whole.file.as_of) == {"job", "debt"}
+    assert whole.file.as_of == {NOW - DAY: ["job", "debt"]}
 
 
 def test_a_whole_application_needs_no_look_up() -> None:
     store = FakeFeatureStore({})
-    named, plain = complete(store, CustomerApplication("C-17", SAMPLE), EXAMPLE)
+    named, plain = complete(store, CustomerApplication.of("C-17", SAMPLE), EXAMPLE)
     assert isinstance(named, Completed)
     assert isinstance(plain, Completed)
     assert named.application == plain.application == EXAMPLE
@@ -97,7 +109,7 @@ def test_a_whole_application_needs_no_look_up() -> None:
 
 def test_a_batch_is_looked_up_at_once_each_customer_once() -> None:
     store = FakeFeatureStore({"A": on_file(), "B": on_file(income=(1.0, NOW))})
-    asked = [CustomerApplication(customer, SENT) for customer in "ABAB"]
+    asked = [CustomerApplication.of(customer, SENT) for customer in "ABAB"]
     found = complete(store, EXAMPLE, *asked)
     assert store.calls == [["A", "B"]]
     incomes = [each.application.income for each in found if isinstance(each, Completed)]
@@ -106,7 +118,7 @@ def test_a_batch_is_looked_up_at_once_each_customer_once() -> None:
 
 def test_an_unknown_customer_harms_nobody_else() -> None:
     store = FakeFeatureStore({"A": on_file()})
-    known, unknown = complete(store, CustomerApplication("A", SENT), CustomerApplication("nobody@home", SENT))
+    known, unknown = complete(store, CustomerApplication.of("A", SENT), CustomerApplication.of("nobody@home", SENT))
     assert isinstance(known, Completed)
     assert isinstance(unknown, NotOnFileError)
     assert [(detail["loc"], detail["type"]) for detail in unknown.detail] == [
@@ -161,7 +173,7 @@ def test_a_wrong_value_is_not_missing(value: Any) -> None:
 def test_a_file_that_nobody_can_read_refuses() -> None:
     class Broken(FakeFeatureStore):
         async def look_up(self, customers: Any) -> Any:
-            return [unpack(b'{"income": 3') for _ in customers]
+            return [unpack(b'[[1.0, {"income": 3]]') for _ in customers]
 
     (found,) = complete(Broken({}), ASKED)
     assert isinstance(found, NotOnFileError)
@@ -171,7 +183,7 @@ def test_a_file_that_nobody_can_read_refuses() -> None:
 def test_without_the_store_a_field_that_must_not_be_missing_is_unavailable() -> None:
     store = FakeFeatureStore({"C-17": on_file()})
     store.error = StoreError("gone")
-    found = complete(store, ASKED, EXAMPLE, CustomerApplication("C-17", SAMPLE | {"income": None}))
+    found = complete(store, ASKED, EXAMPLE, CustomerApplication.of("C-17", SAMPLE | {"income": None}))
     assert isinstance(found[0], UnavailableError)
     assert found[0].headers["retry-after"] == "1"
     assert [isinstance(each, Completed) for each in found] == [False, True, True]
@@ -180,7 +192,7 @@ def test_without_the_store_a_field_that_must_not_be_missing_is_unavailable() -> 
 def test_without_the_store_a_field_may_be_missing() -> None:
     store = FakeFeatureStore({})
     store.error = StoreError("gone")
-    asked = CustomerApplication("C-17", {name: value for name, value in SAMPLE.items() if name != "debt"})
+    asked = CustomerApplication.of("C-17", {name: value for name, value in SAMPLE.items() if name != "debt"})
     (whole,) = complete(store, asked)
     assert isinstance(whole, Completed)
     assert whole.file is not None
@@ -191,9 +203,9 @@ def test_without_the_store_a_field_may_be_missing() -> None:
 def test_what_the_store_said_before_is_at_best_stale(lacking: str, outcome: Any) -> None:
     class Down(FakeFeatureStore):
         async def look_up(self, customers: Any) -> Any:
-            return [Profile(on_file(), is_current=False) for _ in customers]
+            return [Profile.of(on_file())._replace(is_current=False) for _ in customers]
 
-    asked = CustomerApplication("C-17", {name: value for name, value in SAMPLE.items() if name != lacking})
+    asked = CustomerApplication.of("C-17", {name: value for name, value in SAMPLE.items() if name != lacking})
     (found,) = complete(Down({}), asked)
     if outcome is UnavailableError:
         assert isinstance(found, UnavailableError)
@@ -208,7 +220,7 @@ def test_what_the_store_said_before_is_at_best_stale(lacking: str, outcome: Any)
 
 def test_what_is_packed_is_unpacked() -> None:
     fields = on_file()
-    assert unpack(pack(fields)) == Profile(fields)
+    assert unpack(pack(fields)) == Profile.of(fields)
     assert unpack(None) is None
 
 
@@ -220,8 +232,8 @@ def decider_of(model: StoredModel, store: FakeFeatureStore, log: Any) -> Decider
 
 def test_a_decision_without_a_field_that_should_be_on_file_is_maybe_at_best(model: StoredModel) -> None:
     good = SAMPLE | {"seniority": 20, "income": 500.0, "job": "fixed", "debt": 0.0}
-    approved = CustomerApplication("C-17", good)
-    without = CustomerApplication("C-17", {name: value for name, value in good.items() if name != "debt"})
+    approved = CustomerApplication.of("C-17", good)
+    without = CustomerApplication.of("C-17", {name: value for name, value in good.items() if name != "debt"})
     decider = decider_of(model, FakeFeatureStore({"C-17": {}}), FakeLog())
     first, second = asyncio.run(decider.decide([approved, without], [ORIGIN] * 2))
     assert isinstance(first, Decided)
@@ -233,7 +245,8 @@ def test_a_decision_without_a_field_that_should_be_on_file_is_maybe_at_best(mode
 
 def test_a_batch_of_one_request_names_the_position_of_who_is_not_on_file(model: StoredModel) -> None:
     decider = decider_of(model, FakeFeatureStore({"A": on_file()}), log := FakeLog())
-    parts: list[list[Case]] = [[EXAMPLE, CustomerApplication("A", SENT)], [EXAMPLE, CustomerApplication("B", SENT)]]
+    known, unknown = CustomerApplication.of("A", SENT), CustomerApplication.of("B", SENT)
+    parts: list[list[Case]] = [[EXAMPLE, known], [EXAMPLE, unknown]]
     with pytest.raises(NotOnFileError) as error:
         asyncio.run(decider.decide_all(parts, ORIGIN))
     assert [detail["loc"] for detail in error.value.detail] == [[3, "job"], [3, "income"]]
@@ -244,7 +257,7 @@ def test_a_batch_of_one_request_names_the_position_of_who_is_not_on_file(model: 
 def test_the_record_says_what_was_used(model: StoredModel, tmp_path: Path) -> None:
     store = FakeFeatureStore({'C-17 "é"': on_file(job=days_ago("freelance", 15), debt=None)})
     decider = decider_of(model, store, DecisionLog(record_files(tmp_path)))
-    asyncio.run(decider.decide([EXAMPLE, CustomerApplication('C-17 "é"', SENT)], [ORIGIN] * 2))
+    asyncio.run(decider.decide([EXAMPLE, CustomerApplication.of('C-17 "é"', SENT)], [ORIGIN] * 2))
     plain, completed = map(DecisionRecord.model_validate_json, lines_of(tmp_path))
     assert plain.on_file is None
     assert "on_file" not in json.loads(lines_of(tmp_path)[0])
@@ -253,7 +266,7 @@ def test_the_record_says_what_was_used(model: StoredModel, tmp_path: Path) -> No
     assert completed.on_file.model_dump(mode="json") == {
         "customer": 'C-17 "é"',
         "store": "fake",
-        "as_of": {"job": "2026-12-31T08:00:00Z", "income": "2027-01-14T08:00:00Z"},
+        "as_of": {"2026-12-31T08:00:00Z": ["job"], "2027-01-14T08:00:00Z": ["income"]},
         "stale": ["job"],
         "missing": ["debt"],
     }

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 import credit_risk
 from credit_risk.contract.application import EXAMPLE, CreditApplication
+from credit_risk.contract.customer import form_of
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import (
     QUEUE_FULL,
@@ -76,14 +77,17 @@ class OpenAPI(dict[str, Any]):
 yaml.add_representer(OpenAPI, lambda dumper, document: dumper.represent_dict(document))
 
 
-def describe(title: str) -> OpenAPI:
-    """Describe the service called `title`."""
+def describe(title: str, on_file: frozenset[str] = frozenset()) -> OpenAPI:
+    """Describe the service called `title`, and what an application that names a customer may leave out."""
     _, schemas = models_json_schema(
         [(CreditApplication, "validation"), (Decision, "serialization"), (Error, "serialization")],
         ref_template="#/components/schemas/{model}",
     )
     schemas["$defs"]["CreditApplication"]["examples"] = [EXAMPLE.model_dump()]
     application, decision = _ref("CreditApplication"), _ref("Decision")
+    if on_file:
+        schemas["$defs"]["CustomerApplication"] = _customer_schema(on_file)
+        application = {"anyOf": [application, _ref("CustomerApplication")]}
     paths = {
         "/classify": _post("classify", "Decide one application.", application, decision),
         "/classify_batch": _post(
@@ -105,6 +109,16 @@ def describe(title: str) -> OpenAPI:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "Needed if keys are set."}},
         },
     )
+
+
+def _customer_schema(on_file: frozenset[str]) -> dict[str, Any]:
+    schema = form_of(on_file).model_json_schema()
+    for name in (*on_file, "customer"):
+        del schema["properties"][name]["default"]
+    left_out = {"customer": "C-17", **EXAMPLE.model_dump(exclude=set(on_file))}
+    description = "An application that names a customer, and leaves out what the lender has on file."
+    required = ["customer", *schema["required"]]
+    return schema | {"required": required, "description": description, "examples": [left_out]}
 
 
 def _ref(model: str) -> dict[str, str]:
