@@ -36,13 +36,16 @@ class RedisProfiles:
             if not lock.acquire():
                 raise DataError(f"somebody else is loading {self.source} now; wait until that is done")
             try:
-                current = self._current()
-                generation = current if update and current else f"{time.time_ns():x}"
-                writer = _Writer(self._redis, generation, lock, update=update)
+                before, new = self._current(), f"{time.time_ns():x}"
+                writer = _Writer(self._redis, new, lock, before if update else "")
                 yield writer
-                if writer.whole:
-                    self._redis.set(CURRENT, generation)
-                self._forget_all_but(generation if writer.whole or update else current)
+                current = before
+                if writer.whole and update and before:
+                    self._move(new, before)
+                elif writer.whole:
+                    self._redis.set(CURRENT, new)
+                    current = new
+                self._forget_all_but(current)
             finally:
                 with suppress(LockError):  # it has expired
                     lock.release()
@@ -54,8 +57,7 @@ class RedisProfiles:
     def scan(self) -> Iterator[tuple[str, Profile]]:
         with self._told():
             start = key_of(self._current(), "")
-            keys = self._redis.scan_iter(f"{start}*", count=AT_ONCE)
-            while some := list(islice(keys, AT_ONCE)):
+            for some in self._keys(f"{start}*"):
                 for key, packed in zip(some, self._redis.mget(some), strict=True):
                     profile = unpack(packed)
                     if profile is not None:  # it may have gone since
@@ -69,12 +71,28 @@ class RedisProfiles:
         current = self._redis.get(CURRENT)
         return current.decode() if current else ""
 
+    def _move(self, new: str, before: str) -> None:
+        """Put the profiles of a new generation in the place of those before."""
+        start = key_of(new, "")
+        for some in self._keys(f"{start}*"):
+            with self._redis.pipeline() as pipeline:
+                for key in some:
+                    pipeline.rename(key, key_of(before, key.decode().removeprefix(start)))
+                pipeline.execute()
+
+    def _keys(self, pattern: str) -> Iterator[list[bytes]]:
+        """Give the keys that match, some at a time."""
+        keys = self._redis.scan_iter(pattern, count=AT_ONCE)
+        while some := list(islice(keys, AT_ONCE)):
+            yield some
+
     def _forget_all_but(self, generation: str) -> None:
         """Remove the profiles of other generations, also of loads that died."""
         kept = (key_of(generation, "").encode(), CURRENT.encode(), LOCK.encode())
-        keys = (key for key in self._redis.scan_iter(f"{PREFIX}:*", count=AT_ONCE) if not key.startswith(kept))
-        while some := list(islice(keys, AT_ONCE)):
-            self._redis.unlink(*some)
+        for some in self._keys(f"{PREFIX}:*"):
+            others = [key for key in some if not key.startswith(kept)]
+            if others:
+                self._redis.unlink(*others)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -85,14 +103,15 @@ class RedisProfiles:
 
 
 class _Writer:
-    """Writes profiles of one generation."""
+    """Writes profiles of a new generation."""
 
-    def __init__(self, client: Any, generation: str, lock: Any, *, update: bool) -> None:
+    def __init__(self, client: Any, generation: str, lock: Any, before: str) -> None:
+        """`before` is the generation to whose profiles fields are added; empty for none."""
         self.whole = False
         self._redis = client
         self._generation = generation
         self._lock = lock
-        self._update = update
+        self._before = before
 
     def put(self, profiles: Mapping[str, Fields]) -> None:
         items = iter(profiles.items())
@@ -102,8 +121,10 @@ class _Writer:
     def _put(self, some: Sequence[tuple[str, Fields]]) -> None:
         keys = [key_of(self._generation, customer) for customer, _ in some]
         fields = [fields for _, fields in some]
-        if self._update:
-            before = map(unpack, self._redis.mget(keys))
-            fields = [merged(old, new) for old, new in zip(before, fields, strict=True)]
+        if self._before:
+            before = self._redis.mget([key_of(self._before, customer) for customer, _ in some])
+            written = self._redis.mget(keys)  # by a row above
+            known = (unpack(own or old) for own, old in zip(written, before, strict=True))
+            fields = [merged(old, new) for old, new in zip(known, fields, strict=True)]
         self._redis.mset(dict(zip(keys, map(pack, fields), strict=True)))
         self._lock.reacquire()

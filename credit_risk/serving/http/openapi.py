@@ -84,7 +84,8 @@ def describe(title: str, on_file: frozenset[str] = frozenset()) -> OpenAPI:
         ref_template="#/components/schemas/{model}",
     )
     schemas["$defs"]["CreditApplication"]["examples"] = [EXAMPLE.model_dump()]
-    application, decision = _ref("CreditApplication"), _ref("Decision")
+    decision = _ref("Decision")
+    application: dict[str, Any] = _ref("CreditApplication")
     if on_file:
         schemas["$defs"]["CustomerApplication"] = _customer_schema(on_file)
         application = {"anyOf": [application, _ref("CustomerApplication")]}
