@@ -67,16 +67,17 @@ class RedisStore:
         await self._redis.aclose()
 
     async def _ask(self, customers: Sequence[str]) -> list[bytes | None]:
+        generation = self._generation  # of these keys: other look-ups learn of a new one meanwhile
         while True:
-            keys = [key_of(self._generation, customer) for customer in customers]
+            keys = [key_of(generation, customer) for customer in customers]
             current: bytes | None
             found: list[bytes | None]
             current, *found = await self._redis.mget([CURRENT, *keys])
             if current is None:
                 raise RedisError("nothing is loaded")
-            if current.decode() == self._generation:
+            if current.decode() == generation:
                 return found
-            self._generation = current.decode()
+            generation = self._generation = current.decode()
 
 
 def check_redis(url: str) -> str | None:
