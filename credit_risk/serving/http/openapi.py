@@ -6,6 +6,7 @@ BentoML's own document loses null and describes errors that the service never an
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ from credit_risk.contract.errors import (
     Detail,
     FailedError,
     InvalidRequestError,
+    NotOnFileError,
     RequestError,
     TimedOutError,
     TooLargeError,
@@ -41,6 +43,9 @@ ERRORS: tuple[RequestError, ...] = (
     TooLargeError(BODY_LIMITS["/classify"]),
     FailedError(),
     UnavailableError(QUEUE_FULL),
+)
+NOT_ON_FILE = NotOnFileError(
+    "1 fault in the application: income", [Detail(loc=["income"], msg="not on file; send it", type="not_on_file")]
 )
 INFRASTRUCTURE = {
     "/livez": "200 while the process runs.",
@@ -86,16 +91,19 @@ def describe(title: str, on_file: frozenset[str] = frozenset()) -> OpenAPI:
     schemas["$defs"]["CreditApplication"]["examples"] = [EXAMPLE.model_dump()]
     decision = _ref("Decision")
     application: dict[str, Any] = _ref("CreditApplication")
+    errors = ERRORS
     if on_file:
+        errors = (*ERRORS, NOT_ON_FILE)
         schemas["$defs"]["CustomerApplication"] = _customer_schema(on_file)
         application = {"anyOf": [application, _ref("CustomerApplication")]}
     paths = {
-        "/classify": _post("classify", "Decide one application.", application, decision),
+        "/classify": _post("classify", "Decide one application.", application, decision, errors),
         "/classify_batch": _post(
             "classify_batch",
             f"Decide up to {MAX_BATCH} applications; the decisions come in the same order.",
             {"type": "array", "items": application, "maxItems": MAX_BATCH},
             {"type": "array", "items": decision},
+            errors,
         ),
     }
     paths |= {path: _get(summary) for path, summary in INFRASTRUCTURE.items()}
@@ -126,13 +134,15 @@ def _ref(model: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model}"}
 
 
-def _post(name: str, summary: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    errors = {
+def _post(
+    name: str, summary: str, body: dict[str, Any], answer: dict[str, Any], errors: Sequence[RequestError]
+) -> dict[str, Any]:
+    described = {
         str(int(error.status)): {
             "description": error.__doc__,
             "content": {"application/json": {"schema": _ref("Error"), "example": json.loads(error.body)}},
         }
-        for error in ERRORS
+        for error in errors
     }
     return {
         "post": {
@@ -142,7 +152,7 @@ def _post(name: str, summary: str, body: dict[str, Any], answer: dict[str, Any])
             "summary": summary,
             "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
             "responses": {"200": {"description": "Decided.", "content": {"application/json": {"schema": answer}}}}
-            | errors,
+            | described,
         }
     }
 
