@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-logger = logging.getLogger("credit_risk")
+logger = logging.getLogger("bentoml.credit_risk")
 
 FAILURES = 3  # in a row, before the breaker opens
 PAUSE = 1.0  # seconds that it stays open before somebody may try

@@ -92,6 +92,9 @@ def check_redis(url: str) -> str | None:
     except AuthenticationError:
         raise FeaturesError(f"{where} refuses the password; name the right one, as in redis://:PASSWORD@host") from None
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            fix = "name the authority that signed it, as in rediss://HOST:PORT/DB?ssl_ca_certs=FILE"
+            raise FeaturesError(f"{where} has a certificate that nobody vouches for; {fix}") from None
         hint = "" if url.startswith("rediss:") else "; if it speaks TLS, write rediss://"
         return f"it can't be reached: {error}{hint}"
     except RedisError as error:

@@ -181,7 +181,7 @@ def _until(holds: Callable[[], bool]) -> None:
 def main(mishap: str, times: int, busy: int) -> None:
     """Let MISHAP happen, and list what was lost. The exit status is 1 if anything was."""
     assert train(*QUICK).returncode == 0
-    loops = [multiprocessing.Process(target=_spin, daemon=True) for _ in range(busy)]
+    loops = [multiprocessing.Process(target=spin, daemon=True) for _ in range(busy)]
     for loop in loops:
         loop.start()
     answered = lost = shed = 0
@@ -193,7 +193,7 @@ def main(mishap: str, times: int, busy: int) -> None:
     sys.exit(bool(lost))
 
 
-def _spin() -> None:
+def spin() -> None:
     parent = os.getppid()
     while os.getppid() == parent:
         sum(range(100_000))
