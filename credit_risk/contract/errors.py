@@ -197,9 +197,6 @@ class UnavailableError(RequestError):
         self.headers["retry-after"] = str(max(1, retry_after))
 
 
-QUEUE_FULL = "The service is overloaded: its queue is full"
-
-
 class TooSlowError(RequestError):
     """The service did not answer in time."""
 
@@ -207,13 +204,6 @@ class TooSlowError(RequestError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"The service did not answer within {seconds:g} seconds")
-
-
-UNFINISHED = "The service is overloaded: callers have sent too much that it can't work on yet"
-TOO_BUSY = "The service is overloaded: it has as many requests as it can answer in time"
-WAITED_TOO_LONG = "The service is overloaded: the request waited too long"
-NO_FILES = "What is on file can't be looked up now; try again, or send all fields"
-NOT_RECORDED = "The decision can't be recorded, so it was not made"
 
 
 def error_body(summary: str, detail: list[Detail] | None = None) -> bytes:

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.customer import Asked, CustomerApplication
-from credit_risk.contract.errors import NO_FILES, Detail, NotOnFileError, RequestError, UnavailableError
+from credit_risk.contract.errors import Detail, NotOnFileError, RequestError, UnavailableError
 from credit_risk.contract.faults import summary
 from credit_risk.contract.on_file import FieldOnFile, FieldsOnFile
+from credit_risk.contract.refusals import NO_FILES
 from credit_risk.deciding.feature_store import FeatureStore, Fields, Found, Profile, StoreError
 
 _validate = CreditApplication.__pydantic_validator__.validate_python  # model_validate, without its way there

@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from credit_risk.contract.errors import NOT_RECORDED, UnavailableError
+from credit_risk.contract.errors import UnavailableError
+from credit_risk.contract.refusals import NOT_RECORDED
 from credit_risk.record.archive import FOLDER, Archive, Basis
 
 logger = logging.getLogger("bentoml.credit_risk")

@@ -8,7 +8,8 @@ import select
 import time
 from collections.abc import Iterator, Sequence
 
-from credit_risk.contract.errors import NOT_RECORDED, UnavailableError
+from credit_risk.contract.errors import UnavailableError
+from credit_risk.contract.refusals import NOT_RECORDED
 from credit_risk.record.archive import Basis, archived_lines
 
 ATOMIC = 4096  # bytes that a pipe takes from several writers without mixing them (POSIX's PIPE_BUF on Linux)

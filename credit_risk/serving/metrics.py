@@ -25,7 +25,8 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import mark_process_dead
 
 from credit_risk.contract.decision import STATUSES, Status
-from credit_risk.contract.errors import QUEUE_FULL, TOO_BUSY, WAITED_TOO_LONG, DependencyError
+from credit_risk.contract.errors import DependencyError
+from credit_risk.contract.refusals import QUEUE_FULL, TOO_BUSY, WAITED_TOO_LONG
 from credit_risk.deciding.decided import Decided
 
 FLUSH_SECONDS = 0.025

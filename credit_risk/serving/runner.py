@@ -15,7 +15,8 @@ from time import perf_counter
 from typing import NamedTuple
 
 from credit_risk.contract.customer import Asked
-from credit_risk.contract.errors import QUEUE_FULL, WAITED_TOO_LONG, UnavailableError
+from credit_risk.contract.errors import UnavailableError
+from credit_risk.contract.refusals import QUEUE_FULL, WAITED_TOO_LONG
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.decider import Decider, Outcomes
 from credit_risk.serving.batching import Batching

@@ -16,7 +16,8 @@ from typing import Protocol
 
 import psutil
 
-from credit_risk.contract.errors import UNFINISHED, RequestError, TimedOutError, UnavailableError
+from credit_risk.contract.errors import RequestError, TimedOutError, UnavailableError
+from credit_risk.contract.refusals import UNFINISHED
 
 READ_SECONDS = 10.0  # for a head, from its first byte or from connecting; for a body, from where it is first read
 SEND_SECONDS = 30.0  # for a caller to take an answer

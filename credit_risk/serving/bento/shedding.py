@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
-from credit_risk.contract.errors import TOO_BUSY, WAITED_TOO_LONG, UnavailableError
+from credit_risk.contract.errors import UnavailableError
+from credit_risk.contract.refusals import TOO_BUSY, WAITED_TOO_LONG
 from credit_risk.serving.bento.head import head_of
 from credit_risk.serving.concurrency import ConcurrencyLimit
 from credit_risk.serving.endpoints import Headers, refusal, request_id_of

@@ -18,7 +18,6 @@ from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.customer import form_of
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import (
-    QUEUE_FULL,
     Detail,
     FailedError,
     InvalidRequestError,
@@ -30,6 +29,7 @@ from credit_risk.contract.errors import (
     UnavailableError,
 )
 from credit_risk.contract.faults import MAX_BATCH
+from credit_risk.contract.refusals import QUEUE_FULL
 from credit_risk.serving.http.access import BODY_LIMITS
 
 # Each as it may be answered; the status and what it means come from its class.
