@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import xgboost as xgb
 import yaml
 
 from credit_risk.model.manifest import Manifest
-from credit_risk.model.store import StoredModel
+from credit_risk.model.store import StoredModel, load_model, sha256_of
+from credit_risk.training.data import Dataset
+from credit_risk.training.recipe import train_booster
 
 
 @contextmanager
@@ -35,6 +38,22 @@ def copy_model(model: StoredModel, name: str) -> Path:
         content |= {"name": name, "version": "copy"}
     seal(folder)
     return folder
+
+
+def another_booster(model: StoredModel, dataset: Dataset, *, seed: int) -> xgb.Booster:
+    """Train on the first rows of the data set, with the features of the model."""
+    matrix = model.encoder.encode_columns(dataset.columns)[:2000]
+    return train_booster(matrix, dataset.default[:2000], model.encoder, seed=seed)
+
+
+def copy_with(booster: xgb.Booster, model: StoredModel, name: str) -> StoredModel:
+    """Save a copy with another booster as NAME:copy, under which name `latest` stays what it is."""
+    folder = copy_model(model, name)
+    booster.save_model(folder / "saved_model.ubj")
+    with editing(folder / "model.yaml") as content:
+        content["metadata"] |= {"booster_sha256": sha256_of(booster), "data_sha256": "0" * 64}
+    seal(folder)
+    return load_model(f"{name}:copy")
 
 
 def seal(folder: Path) -> None:

@@ -21,14 +21,13 @@ from credit_risk.commands import replay as module
 from credit_risk.commands.cli import cli
 from credit_risk.contract.application import EXAMPLE, CreditApplication
 from credit_risk.contract.policy import Policy, load_policy
-from credit_risk.model.store import StoredModel, load_model, sha256_of
+from credit_risk.model.store import StoredModel
 from credit_risk.record.reader import Entry
 from credit_risk.replay.replayer import Again, Replayer
 from credit_risk.training.data import Dataset
-from credit_risk.training.recipe import train_booster
 from tests.conftest import PROJECT
 from tests.deciders import record_files, recording
-from tests.models import copy_model, editing, seal
+from tests.models import another_booster, copy_with
 
 N = 600
 INCOME = 87654.25
@@ -77,16 +76,7 @@ def log(written: bytes, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def other_model(model: StoredModel, synthetic: Dataset) -> StoredModel:
-    """Another one in the store, under another name, so that `latest` stays what it is."""
-    encoder = model.encoder
-    matrix = encoder.encode_columns(synthetic.columns)[:2000]
-    booster = train_booster(matrix, synthetic.default[:2000], encoder, seed=2)
-    folder = copy_model(model, "replay_model")
-    booster.save_model(folder / "saved_model.ubj")
-    with editing(folder / "model.yaml") as content:
-        content["metadata"] |= {"booster_sha256": sha256_of(booster), "data_sha256": "0" * 64}
-    seal(folder)
-    return load_model("replay_model:copy")
+    return copy_with(another_booster(model, synthetic, seed=2), model, "replay_model")
 
 
 def records_of(file: Path) -> list[Record]:

@@ -16,12 +16,11 @@ import xgboost as xgb
 from credit_risk.contract.catalogue import Catalogue
 from credit_risk.contract.policy import Policy, Rule, Rules
 from credit_risk.deciding.log import DecisionLog
-from credit_risk.model.store import StoredModel, load_model, sha256_of
+from credit_risk.model.store import StoredModel
 from credit_risk.record.stream import RecordStream
 from credit_risk.training.data import Dataset
-from credit_risk.training.recipe import train_booster
 from tests.deciders import CATALOGUE, ORIGIN, POLICY, decider_of, record_files, recording
-from tests.models import copy_model, editing, folder_of, seal
+from tests.models import another_booster, copy_with, editing, folder_of, seal
 from tests.policies import ALL_RULES
 from tests.replay.test_replay import cells, records_of, rewrite, run
 
@@ -34,18 +33,12 @@ SCHEMA_1 = Path(__file__).parent / "schema1"
 
 @pytest.fixture(scope="module")
 def other_booster(model: StoredModel, synthetic: Dataset) -> xgb.Booster:
-    matrix = model.encoder.encode_columns(synthetic.columns)[:2000]
-    return train_booster(matrix, synthetic.default[:2000], model.encoder, seed=3)
+    return another_booster(model, synthetic, seed=3)
 
 
 @pytest.fixture
 def other_model(model: StoredModel, other_booster: xgb.Booster) -> StoredModel:
-    folder = copy_model(model, "archived_model")
-    other_booster.save_model(folder / "saved_model.ubj")
-    with editing(folder / "model.yaml") as content:
-        content["metadata"] |= {"booster_sha256": sha256_of(other_booster), "data_sha256": "0" * 64}
-    seal(folder)
-    return load_model("archived_model:copy")
+    return copy_with(other_booster, model, "archived_model")
 
 
 @pytest.fixture
