@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import yaml
 from hypothesis import strategies as st
 
 from credit_risk.contract.policy import Policy
+from tests.conftest import PROJECT
 
 RULES = st.fixed_dictionaries({"enabled": st.booleans(), "outcome": st.sampled_from(["MAYBE", "DECLINED"])})
 LIMIT = st.one_of(st.integers(1, 100_000).map(float), st.just(5000.0))
@@ -41,3 +46,12 @@ ALL_RULES = Policy.model_validate(
         },
     }
 )
+
+
+def write_policy(path: Path, **changes: Any) -> Path:
+    """Write the bundled policy with some values of its sections changed."""
+    content = yaml.safe_load((PROJECT / "policy.yaml").read_text())
+    for section, values in changes.items():
+        content[section] |= values
+    path.write_text(yaml.safe_dump(content))
+    return path

@@ -22,7 +22,7 @@ from credit_risk.model.releases import record_of
 from deploy.server import SECONDS_TO_END
 from tests.conftest import PROJECT, QUICK, train, user_environment
 from tests.corpus import GOOD
-from tests.deploy.test_archive import Machine, assert_refused
+from tests.deploy.machines import Machine, assert_refused
 from tests.e2e.conftest import BENTOML, free_port, serving
 from tests.e2e.test_serve import post
 

@@ -2,90 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import socket
-import struct
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credit_risk.commands import replay as module
-from credit_risk.commands.cli import cli
-from credit_risk.contract.application import EXAMPLE, CreditApplication
-from credit_risk.contract.policy import Policy, load_policy
+from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import StoredModel
 from credit_risk.record.reader import Entry
 from credit_risk.replay.replayer import Again, Replayer
 from credit_risk.training.data import Dataset
 from tests.conftest import PROJECT
-from tests.deciders import record_files, recording
-from tests.models import another_booster, copy_with
-
-N = 600
-INCOME = 87654.25
-PLANTED = CreditApplication.model_validate(EXAMPLE.model_dump() | {"income": INCOME, "assets": None, "debt": 30_000.0})
-SECRETS = (str(INCOME), str(int(INCOME)), struct.pack("<f", INCOME).hex())
-Record = dict[str, Any]
-
-
-def run(*arguments: object, stdin: bytes | None = None) -> Result:
-    result = CliRunner().invoke(cli, ["replay", *(str(argument) for argument in arguments)], input=stdin)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert not any(secret in result.output for secret in SECRETS)
-    return result
-
-
-def record(folder: Path, model: StoredModel, policy: Policy, applications: list[CreditApplication]) -> Path:
-    """Record the decisions of a real decider, and give the only file of its log."""
-    log = record_files(folder)
-    for start in range(0, len(applications), 100):
-        recording(model, applications[start : start + 100], log, policy=policy)
-    [file] = folder.glob("decisions-*.ndjson")
-    return file
-
-
-def write_policy(path: Path, **changes: Any) -> Path:
-    content = yaml.safe_load((PROJECT / "policy.yaml").read_text())
-    for section, values in changes.items():
-        content[section] |= values
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-@pytest.fixture(scope="module")
-def written(model: StoredModel, synthetic: Dataset, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("log")
-    policy = load_policy(PROJECT / "policy.yaml")
-    return record(folder, model, policy, [*synthetic.applications[: N - 1], PLANTED]).read_bytes()
-
-
-@pytest.fixture
-def log(written: bytes, tmp_path: Path) -> Path:
-    file = tmp_path / "decisions-1.ndjson"
-    file.write_bytes(written)
-    return file
-
-
-@pytest.fixture(scope="module")
-def other_model(model: StoredModel, synthetic: Dataset) -> StoredModel:
-    return copy_with(another_booster(model, synthetic, seed=2), model, "replay_model")
-
-
-def records_of(file: Path) -> list[Record]:
-    return [json.loads(line) for line in file.read_bytes().splitlines()]
-
-
-def rewrite(file: Path, records: list[Record]) -> None:
-    lines = [json.dumps(content, separators=(",", ":")) + "\n" for content in records]
-    file.write_text("".join(lines))
+from tests.policies import write_policy
+from tests.replay.logs import INCOME, N, Record, record, records_of, rewrite, run
 
 
 def test_what_is_on_record_comes_out_again(log: Path) -> None:
@@ -305,105 +240,3 @@ def test_a_policy_that_is_nowhere_must_be_named(log: Path, tmp_path: Path, monke
         "archive that was beside the log with --archive, or make it a what-if with --policy\n"
     )
     assert run(log, "--policy", PROJECT / "policy.yaml").output == f"{N} decisions, all identical\n"
-
-
-def test_another_policy_is_a_what_if(log: Path, tmp_path: Path) -> None:
-    cutoffs = {"decline_above": 0.6, "review_above": 0.2}
-    records = records_of(log)
-    probabilities = [content["probability_of_default"] for content in records]
-    statuses = ["DECLINED" if p > 0.6 else "MAYBE" if p > 0.2 else "APPROVED" for p in probabilities]
-    swaps = Counter(zip((content["status"] for content in records), statuses, strict=True))
-    assert swaps["APPROVED", "MAYBE"] > 0 < swaps["DECLINED", "MAYBE"]
-    approved = [p for p, status in zip(probabilities, statuses, strict=True) if status == "APPROVED"]
-
-    result = run(log, "--policy", write_policy(tmp_path / "other.yaml", cutoffs=cutoffs))
-    assert result.exit_code == 0
-    assert cells(result, "APPROVED") == [str(swaps["APPROVED", new]) for new in ("APPROVED", "MAYBE", "DECLINED")]
-    assert cells(result, "DECLINED") == [str(swaps["DECLINED", new]) for new in ("APPROVED", "MAYBE", "DECLINED")]
-    share, expected = f"{len(approved) / N:.2%}", f"{sum(approved) / len(approved):.2%}"
-    assert cells(result, "approved anew") == [str(len(approved)), share, expected]
-    assert cells(result, "newly approved") == ["0", "0.00%", "-"]
-    assert "stability index of the score: 0.0000, no shift" in result.output
-
-
-def cells(result: Result, heading: str) -> list[str]:
-    """The cells of the first row of a table with this heading."""
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in result.output.splitlines()]
-    return next(row[1:] for row in rows if row[0] == heading)
-
-
-def test_a_rule_is_a_what_if_too(log: Path, tmp_path: Path) -> None:
-    content = yaml.safe_load((PROJECT / "policy.yaml").read_text())["rules"]["unverified_income"]
-    policy = write_policy(tmp_path / "rule.yaml", rules={"unverified_income": content | {"enabled": True}})
-    records = [content for content in records_of(log) if content["status"] == "APPROVED"]
-    unverified = sum(not content["application"]["income"] for content in records)
-    assert unverified > 0
-    assert cells(run(log, "--policy", policy), "no longer approved")[0] == str(unverified)
-
-
-def test_another_model_is_a_what_if(log: Path, other_model: StoredModel, tmp_path: Path) -> None:
-    plot = tmp_path / "what-if.svg"
-    result = run(log, "--model", other_model.tag, "--plot", plot)
-    assert result.exit_code == 0
-    assert "shift" in result.output
-    assert "<svg" in plot.read_text()
-    applications = [CreditApplication.model_validate(content["application"]) for content in records_of(log)]
-    policy = load_policy(PROJECT / "policy.yaml")
-    again = records_of(record(tmp_path / "again", other_model, policy, applications))
-    probabilities = [content["probability_of_default"] for content in again]
-    assert cells(result, "all anew")[2] == f"{sum(probabilities) / N:.2%}"
-    before = [content["probability_of_default"] for content in records_of(log)]
-    assert cells(result, "all on record")[2] == f"{sum(before) / N:.2%}"
-    approved = sum(content["status"] == "APPROVED" for content in again)
-    assert cells(result, "approved anew")[0] == str(approved)
-
-
-def test_a_what_if_needs_no_model_of_the_record(log: Path, model: StoredModel) -> None:
-    rewrite(log, [content | {"model": "credit_risk_model:nowhere"} for content in records_of(log)])
-    assert cells(run(log, "--model", model.tag), "all anew")[0] == str(N)
-
-
-def test_a_what_if_with_the_same_model_checks(log: Path, model: StoredModel) -> None:
-    assert run(log, "--model", model.tag).output == f"{N} decisions, all identical\n"
-    records = records_of(log)
-    records[0]["score"] += 1
-    rewrite(log, records)
-    assert run(log, "--model", model.tag).exit_code == 1
-
-
-def test_few_decisions_give_no_verdict(log: Path, other_model: StoredModel) -> None:
-    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:100]))
-    assert "too few decisions for a verdict (500)" in " ".join(run(log, "--model", other_model.tag).output.split())
-
-
-def test_outcomes_give_the_observed_bad_rate(log: Path, tmp_path: Path) -> None:
-    records = records_of(log)
-    approved = [content["decision_id"] for content in records if content["status"] == "APPROVED"]
-    outcomes = tmp_path / "outcomes.csv"
-    with outcomes.open("w", newline="") as stream:
-        csv.writer(stream).writerows([("decision_id", "default"), *((i, int(n < 5)) for n, i in enumerate(approved))])
-    policy = write_policy(tmp_path / "other.yaml", cutoffs={"decline_above": 0.9, "review_above": 0.8})
-    result = run(log, "--policy", policy, "--outcomes", outcomes)
-    assert cells(result, "approved on record")[3] == f"{5 / len(approved):.2%} of {len(approved)}"
-    assert cells(result, "newly approved")[3] == "- of 0"
-
-
-@pytest.mark.parametrize(
-    "content", ["", "decision_id\n1\n", "decision_id,default\n1,2\n", "decision_id,default\n1,0\n1,1\n"]
-)
-def test_outcomes_that_are_none_are_refused(log: Path, tmp_path: Path, content: str) -> None:
-    outcomes = tmp_path / "outcomes.csv"
-    outcomes.write_text(content)
-    result = run(log, "--policy", PROJECT / "policy.yaml", "--outcomes", outcomes)
-    assert result.exit_code == 1
-    assert f"outcomes {outcomes} must have the columns" in result.stderr
-
-
-def test_options_that_make_no_sense_are_refused(log: Path, tmp_path: Path) -> None:
-    assert "belong to a what-if" in run(log, "--plot", "plot.png").stderr
-    policy = PROJECT / "policy.yaml"
-    assert "must end in .png or .svg" in run(log, "--policy", policy, "--plot", "plot.pdf").stderr
-    assert "can't be written" in run(log, "--policy", policy, "--plot", tmp_path / "absent" / "plot.png").stderr
-    assert "can't be read" in run(log, "--policy", policy, "--outcomes", tmp_path / "absent.csv").stderr
-    assert run(log, "--policy", tmp_path / "absent.yaml").exit_code == 1
-    assert run(log, "--model", "credit_risk_model:nowhere").exit_code == 1

@@ -22,7 +22,7 @@ from credit_risk.training.data import Dataset
 from tests.deciders import CATALOGUE, ORIGIN, POLICY, decider_of, record_files, recording
 from tests.models import another_booster, copy_with, editing, folder_of, seal
 from tests.policies import ALL_RULES
-from tests.replay.test_replay import cells, records_of, rewrite, run
+from tests.replay.logs import cells, records_of, rewrite, run
 
 STRICT = POLICY.model_copy(update={"cutoffs": POLICY.cutoffs.model_copy(update={"review_above": 0.1})})
 POLICIES = (POLICY, STRICT, ALL_RULES)
