@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import get_args
@@ -124,15 +123,8 @@ def main(
     console = Console(highlight=False)
     try:
         given = Parameters.read(params) if params else Parameters()
-        plan = Plan(
-            protected=protected == "include",
-            seed=seed,
-            folds=folds,
-            repeats=repeats,
-            threads=threads or os.cpu_count() or 1,
-            parameters=given.over_the_recipe(),
-            rounds=given.rounds,
-        )
+        include = protected == "include"
+        plan = Plan.of(given, protected=include, seed=seed, folds=folds, repeats=repeats, threads=threads)
         policy, dataset = load_policy(POLICY), load_dataset(data, data_source, Layout(separator, default_is))
         console.print(f"{len(dataset)} {dataset.source} applications, {dataset.default.mean():.2%} defaulted")
         if data_source is None and dataset.source == "real" and dataset.sha256 != PUBLIC_FILE:

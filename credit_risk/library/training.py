@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -56,15 +55,7 @@ def train(
     else:
         dataset = read_dataset(_csv_of(arrow_of(data)), "the table", source, Layout(default_is=default_is))
     given = Parameters.read(Path(params)) if isinstance(params, str | PathLike) else Parameters.of(params or {})
-    plan = Plan(
-        protected=protected,
-        seed=seed,
-        folds=folds,
-        repeats=repeats,
-        threads=threads or os.cpu_count() or 1,
-        parameters=given.over_the_recipe(),
-        rounds=given.rounds,
-    )
+    plan = Plan.of(given, protected=protected, seed=seed, folds=folds, repeats=repeats, threads=threads)
     trained = pipeline.train(dataset, plan, advance)
     if not save:
         return Model(UnsavedModel.of(trained, dataset, plan))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -14,7 +14,7 @@ from credit_risk.training.applications import Applications
 from credit_risk.training.data import Dataset
 from credit_risk.training.evaluation import Outcomes, Probabilities, Rows, splits
 from credit_risk.training.plan import Plan
-from credit_risk.training.recipe import predict, train_booster
+from credit_risk.training.recipe import predict
 
 MOST_ROWS = 20_000
 
@@ -56,12 +56,6 @@ class Ground:
         matrix = self.matrix
         if without is not None:
             matrix = np.where(without, np.float32(0), matrix)  # a column that is constant is never split at
-        booster = train_booster(
-            matrix[fitted],
-            self.default[fitted],
-            self.encoder,
-            seed=self.plan.seed if seed is None else seed,
-            parameters=self.plan.parameters,
-            rounds=self.plan.rounds,
-        )
+        plan = self.plan if seed is None else replace(self.plan, seed=seed)
+        booster = plan.booster(matrix[fitted], self.default[fitted], self.encoder)
         return predict(booster, matrix[held_out])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import xgboost as xgb
@@ -18,7 +18,7 @@ from credit_risk.training.evaluation import splits
 from credit_risk.training.parallel import in_threads
 from credit_risk.training.pipeline import Trained, vectorizer_of
 from credit_risk.training.plan import Plan
-from credit_risk.training.recipe import predict, train_booster
+from credit_risk.training.recipe import predict
 from credit_risk.training.resampling import Interval, gain
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]  # from a title and the number of steps
@@ -95,17 +95,11 @@ def _retrained(
 ) -> list[float]:
     """Cross-validate the recipe of a model, and give the AUC of each fold."""
     matrix = encoder.encode_columns(dataset.columns)
+    old = replace(plan, parameters=metadata["parameters"], rounds=metadata["rounds"])
 
     def auc(fold: tuple[Any, Any]) -> float:
         fitted, held_out = fold
-        booster = train_booster(
-            matrix[fitted],
-            dataset.default[fitted],
-            encoder,
-            seed=plan.seed,
-            parameters=metadata["parameters"],
-            rounds=metadata["rounds"],
-        )
+        booster = old.booster(matrix[fitted], dataset.default[fitted], encoder)
         advance()
         return float(roc_auc_score(dataset.default[held_out], predict(booster, matrix[held_out])))
 

@@ -24,7 +24,6 @@ from credit_risk.training.plan import Plan
 from credit_risk.training.recipe import (
     fit_vectorizer,
     predict,
-    train_booster,
     train_tutorial_booster,
     tutorial_matrix,
 )
@@ -57,9 +56,7 @@ def train(dataset: Dataset, plan: Plan, advance: Callable[[], None]) -> Trained:
     all_13_fields = tutorial_matrix(dataset.columns)
 
     def booster_of(rows: Rows) -> xgb.Booster:
-        return train_booster(
-            matrix[rows], outcomes[rows], encoder, seed=plan.seed, parameters=plan.parameters, rounds=plan.rounds
-        )
+        return plan.booster(matrix[rows], outcomes[rows], encoder)
 
     def fold(rows: tuple[Rows, Rows]) -> tuple[Any, Any]:
         fitted, held_out = rows
