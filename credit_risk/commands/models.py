@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from credit_risk.contract.errors import ModelError
-from credit_risk.model import CANDIDATE_NAME, MODEL_NAME
-from credit_risk.model.inventory import find, release, stored_models
+from credit_risk.model import CANDIDATE_NAME, MODEL_NAME, inventory
+from credit_risk.model.inventory import find, stored_models
 from credit_risk.model.releases import Promotion, current_user, latest_version, models_folder, record_of
 from credit_risk.model.store import StoredModel
 
@@ -116,7 +116,7 @@ def promote(version: str, why: str, by: str) -> None:
 
     VERSION is a candidate or a released model, even an older one.
     """
-    promotion = release(version, by=by, why=why)
+    promotion = inventory.promote(version, by=by, why=why)
     if promotion.faults:
         click.echo(f"The release gate had against it: {'; '.join(promotion.faults)}")
     click.echo(f"{MODEL_NAME}:latest is now {promotion.to}; it was {promotion.before or 'none'}")

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from credit_risk.model import LATEST, MODEL_NAME
-from credit_risk.model.features import Encoder
-from credit_risk.model.store import StoredModel, load_model, sha256_of
+from credit_risk.model.store import StoredModel, load_model, with_contents
 from credit_risk.training.data import Dataset
 from credit_risk.training.pipeline import Trained, metadata_of
 from credit_risk.training.plan import Plan
@@ -65,13 +64,10 @@ class UnsavedModel(StoredModel):
 
     @classmethod
     def of(cls, trained: Trained, dataset: Dataset, plan: Plan) -> UnsavedModel:
-        metadata = metadata_of(trained, dataset, plan)
-        metadata |= {"features": list(Encoder.of(trained.vectorizer).names)}
-        metadata |= {"booster_sha256": sha256_of(trained.booster)}
         return cls(
             tag=f"{MODEL_NAME}:unsaved",
             created=datetime.now(UTC),
-            metadata=metadata,
+            metadata=with_contents(metadata_of(trained, dataset, plan), trained.booster, trained.vectorizer),
             batchable=True,
             report=Path(),
             digest="",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from credit_risk.contract.errors import ModelError
-from credit_risk.model import CANDIDATE_NAME, MODEL_NAME
-from credit_risk.model.releases import Promotion, models_folder, promote
+from credit_risk.model import CANDIDATE_NAME, MODEL_NAME, releases
+from credit_risk.model.releases import Promotion, models_folder
 from credit_risk.model.store import StoredModel, load_model
 
 
@@ -16,13 +16,13 @@ def find(version: str) -> StoredModel:
     raise ModelError(f"there is no model of version {version}; see `python -m credit_risk models list`")
 
 
-def release(version: str, *, by: str, why: str) -> Promotion:
+def promote(version: str, *, by: str, why: str) -> Promotion:
     """Make a candidate or a released model the latest, and put on record who did and why.
 
     Raises ModelError if there is none of this version, or if it can't be loaded.
     """
     model = find(version)
-    return promote(models_folder(), model.version, by=by, why=why, faults=model.metadata.get("gate", []))
+    return releases.promote(models_folder(), model.version, by=by, why=why, faults=model.metadata.get("gate", []))
 
 
 def stored_models() -> list[StoredModel | ModelError]:

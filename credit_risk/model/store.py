@@ -109,7 +109,7 @@ def save_model(
     metadata: dict[str, Any],
     report: Report,
 ) -> StoredModel:
-    """Save a model as a candidate, which `inventory.release` makes the latest.
+    """Save a model as a candidate, which `inventory.promote` makes the latest.
 
     `report` is called with the tag that the model has once it is released.
 
@@ -124,7 +124,7 @@ def save_model(
         custom_objects={"DictVectorizer": vectorizer},
         signatures={"predict": {"batchable": True, "batch_dim": 0}},
         labels=labels,
-        metadata=metadata | {"features": list(Encoder.of(vectorizer).names), "booster_sha256": sha256_of(booster)},
+        metadata=with_contents(metadata, booster, vectorizer),
     )
     folder = Path(bentoml.models.get(saved.tag).path)  # `saved` still points to a temporary folder
     (folder / REPORT).mkdir()
@@ -132,6 +132,11 @@ def save_model(
         (folder / REPORT / name).write_text(content, encoding="utf-8")
     Manifest.of(folder).write(folder)  # last, so that a model that was saved halfway has none
     return load_model(str(saved.tag))
+
+
+def with_contents(metadata: dict[str, Any], booster: xgb.Booster, vectorizer: DictVectorizer) -> dict[str, Any]:
+    """Add to the metadata of a model what scoring reads of it: the order of its features and its booster's hash."""
+    return metadata | {"features": list(Encoder.of(vectorizer).names), "booster_sha256": sha256_of(booster)}
 
 
 def latest_model() -> StoredModel | None:

@@ -101,7 +101,7 @@ def release(candidate: StoredModel, judgement: Judgement, *, by: str, force: str
         if judgement.gate != [PROTECTED]:
             raise ReleaseError(f"the model is not released: {held_back(candidate, judgement)}")
         return candidate
-    inventory.release(candidate.version, by=current_user(), why=force or f"it passed the release gate of {by}")
+    inventory.promote(candidate.version, by=current_user(), why=force or f"it passed the release gate of {by}")
     return load_model(f"{MODEL_NAME}:{candidate.version}")
 
 
