@@ -82,11 +82,22 @@ class Explainer:
         return self._comparisons[review_above]
 
     def reasons(self, matrix: Matrix, review_above: float, patterns: NDArray[np.intp] | None = None) -> list[Reasons]:
-        """Give the reasons against each row of a matrix (n, features), at most MAX_REASONS each.
+        """Give one to MAX_REASONS reasons against each row of a matrix (n, features).
 
-        `patterns` are as for `Comparison.contributions`.
+        Their probabilities of default must be above `review_above`. `patterns` are as for `Comparison.contributions`.
         """
-        against = self.comparison(review_above).contributions(matrix, patterns)
+        found = self._compared(self.comparison(review_above), matrix, patterns)
+        if not all(found):
+            # By rounding, an applicant like the reference may be a little above the cutoff. The best applicant is not.
+            without = [place for place, reasons in enumerate(found) if not reasons]
+            for place, reasons in zip(without, self._compared(self.comparison(0.0), matrix[without]), strict=True):
+                found[place] = reasons
+        return found
+
+    def _compared(
+        self, comparison: Comparison, matrix: Matrix, patterns: NDArray[np.intp] | None = None
+    ) -> list[Reasons]:
+        against = comparison.contributions(matrix, patterns)
         strongest = against.argsort(axis=1, kind="stable")[:, : -MAX_REASONS - 1 : -1].tolist()
         facts = matrix.take(self._facts, axis=1).tolist()
         return [

@@ -27,7 +27,8 @@ from credit_risk.model.explainer import Explainer
 from credit_risk.model.features import PROTECTED_CATEGORICAL, PROTECTED_NUMERIC, Encoder
 from credit_risk.model.manifest import MANIFEST_FILE, Manifest
 from credit_risk.model.reference import References
-from credit_risk.model.scorer import Scorer
+from credit_risk.model.scorer import Scorer, probability_of
+from credit_risk.model.table import table_of
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -81,7 +82,8 @@ class StoredModel:
     @property
     def lowest_probability(self) -> float:
         """The lowest probability of default that it gives anybody."""
-        return float(self.metadata["references"][0]["review_above"])
+        best = table_of(self.metadata["references"][0]["applicant"])
+        return probability_of(float(self.scorer.margins(self.encoder.encode_columns(best))[0]))
 
     @cached_property
     def encoder(self) -> Encoder:

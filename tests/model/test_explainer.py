@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xgboost as xgb
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.catalogue import MAX_REASONS, load_catalogue
 from credit_risk.model.comparison import subjects_of
 from credit_risk.model.explainer import FIELDS_BEHIND, Explainer
 from credit_risk.model.features import MONOTONE, Encoder, Matrix
 from credit_risk.model.free_income import FreeIncomeShares
 from credit_risk.model.reference import References
-from credit_risk.model.scorer import Scorer
+from credit_risk.model.scorer import Scorer, probability_of
 from credit_risk.model.store import StoredModel
 from credit_risk.model.table import Columns, columns_of, table_of
 from credit_risk.training.data import Dataset, load_dataset
@@ -26,6 +29,7 @@ from credit_risk.training.recipe import fit_vectorizer, predict, train_booster
 from credit_risk.training.references import references_of
 from tests.conftest import PROJECT
 from tests.model.test_contributions import shapley_values
+from tests.model.test_features import APPLICATIONS
 
 CUTOFFS = (0.3, 0.167, 0.1, 0.08)
 FIELDS = ("seniority", "assets", "income", "records", "job", "debt", "home", "time", "expenses", "amount", "price")
@@ -175,6 +179,36 @@ def test_who_is_not_approved_gets_one_to_four_reasons_in_words_that_differ(
         assert len({texts[code] for code, _ in reasons}) == len(reasons)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(application=APPLICATIONS, data=st.data())
+def test_who_is_above_the_cutoff_gets_a_reason(
+    model: StoredModel, application: CreditApplication, data: st.DataObject
+) -> None:
+    matrix = model.encoder.encode_columns(columns_of([application]))
+    probability = probability_of(float(model.scorer.margins(matrix)[0]))
+    of_references = [float(reference["review_above"]) for reference in model.metadata["references"]]
+    just_below = math.nextafter(probability, 0)
+    cutoff = data.draw(st.sampled_from([model.lowest_probability, just_below, *CUTOFFS, *of_references]))
+    if model.lowest_probability <= cutoff < probability:
+        assert model.explainer.reasons(matrix, cutoff)[0]
+
+
+def test_who_equals_the_reference_but_for_rounding_gets_a_reason(model: StoredModel) -> None:
+    described = model.metadata["references"]
+    best, typical = described[0], described[References.of(described).place_for(0.3)]
+    matrix = model.encoder.encode_columns(table_of(typical["applicant"]))
+    probability = probability_of(float(model.scorer.margins(matrix)[0]))
+    just_below = math.nextafter(probability, 0)
+    references = References.of([best, typical | {"review_above": just_below}])
+    explainer = Explainer(model._booster, model.scorer, model.encoder, references)
+    [alone] = explainer.reasons(matrix, just_below)
+    assert alone
+    worse = model.encoder.encode_columns(table_of(typical["applicant"] | {"records": "yes"}))
+    [beside, company] = explainer.reasons(np.concatenate([matrix, worse]), just_below)
+    assert beside == alone
+    assert [code for code, _ in company] == ["R05"]
+
+
 def codes_where(model: StoredModel, columns: Columns, rows: NDArray[np.bool_]) -> Counter[str]:
     ours = explained(model)
     adverse = adverse_columns(ours, {field: values[rows] for field, values in columns.items()}, 0.1)
@@ -194,11 +228,8 @@ def test_what_is_unknown_is_told_as_unknown(model: StoredModel, synthetic: Datas
     codes = codes_where(model, {**synthetic.columns, field: nothing}, np.ones(count, dtype=bool))
     assert codes[unverified] > 100
     assert not any(codes[code] for code in others)
-    given = codes_where(model, synthetic.columns, synthetic.columns[field] != nothing)
     known = synthetic.columns[field] > 0 if field in UNKNOWN else synthetic.columns[field] != "unk"
-    codes = codes_where(model, synthetic.columns, known)
-    assert not codes[unverified]
-    assert given.total()
+    assert not codes_where(model, synthetic.columns, known)[unverified]
 
 
 def test_nobody_without_debt_has_excessive_obligations(model: StoredModel, synthetic: Dataset) -> None:

@@ -13,13 +13,21 @@ from pathlib import Path
 import pytest
 import yaml
 
+from credit_risk.contract.application import EXAMPLE
 from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.errors import CatalogueError, ModelError, PolicyError, SettingError
+from credit_risk.contract.policy import load_policy
 from credit_risk.deciding.log import DecisionLog, NoLog
+from credit_risk.library.model import UnsavedModel
 from credit_risk.model.store import StoredModel
 from credit_risk.serving.batching import Batching
 from credit_risk.serving.startup import start_up
+from credit_risk.training.data import Dataset
+from credit_risk.training.parameters import Parameters
+from credit_risk.training.pipeline import train
+from credit_risk.training.plan import Plan
 from tests.conftest import PROJECT, user_environment
+from tests.deciders import answers_of
 
 IMPORTED = ("service", "train", "credit_risk.commands.cli", "credit_risk.commands.score", "credit_risk.replay.replayer")
 READ_NOTHING = """
@@ -131,11 +139,14 @@ def test_a_policy_that_nobody_could_pass_is_refused(
         refused = cutoff < model.lowest_probability
         with pytest.raises(PolicyError, match="approves nobody") if refused else nullcontext():
             start_up({})
+    best = EXAMPLE.model_copy(update=model.metadata["references"][0]["applicant"])
+    [answer] = answers_of(model, [best], load_policy(path))
+    assert json.loads(answer)["Status"] == "APPROVED"
 
 
-def test_a_model_that_decides_by_age_needs_a_setting(model: StoredModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    features = [*model.metadata["features"], "age", "marital=single", "marital=widow"]
-    protected = dataclasses.replace(model, metadata=model.metadata | {"features": features})
+def test_a_model_that_decides_by_age_needs_a_setting(synthetic: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan.of(Parameters(), protected=True, seed=1, folds=2, repeats=1, threads=None)
+    protected = UnsavedModel.of(train(synthetic, plan, lambda: None), synthetic, plan)
     monkeypatch.setattr("credit_risk.serving.startup.load_model", lambda _: protected)
     with pytest.raises(ModelError, match=r"decides by age and marital, .* set CREDIT_RISK_ALLOW_PROTECTED=true$"):
         start_up({})
