@@ -50,6 +50,7 @@ from credit_risk.serving.http.known_paths import KnownPaths, paths_of
 from credit_risk.serving.http.openapi import OpenAPI, describe
 from credit_risk.serving.http.pages import page_routes
 from credit_risk.serving.http.timeout import Timeout
+from credit_risk.serving.http.whole_body import WholeBody
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
 from credit_risk.serving.rulebook import Rulebook
@@ -129,7 +130,7 @@ class CreditRiskService(bentoml.Service[T]):
         speak_for(
             self.startup.settings, self.startup.batching, lambda: self.endpoints.metrics, lambda: self.drain.draining
         )
-        app: ASGIApp = Confined(KnownPaths(Admission(OneErrorBody(bentoml_app)), self.paths))
+        app: ASGIApp = Confined(KnownPaths(Admission(WholeBody(OneErrorBody(bentoml_app))), self.paths))
         if self.startup.settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)
         app = Access(app, self.current.keys, self.handover.limits, open_metrics=self.startup.settings.open_metrics)

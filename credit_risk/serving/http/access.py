@@ -21,7 +21,8 @@ from credit_risk.serving.keys import Keys
 from credit_risk.serving.limits import Limits, Quota
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # load balancers have no key
-BODY_LIMITS = {"/classify": 64 * 1024, "/classify_batch": 10 * 1024 * 1024}  # bytes
+MANY = ("/classify_batch",)  # take many applications in a request
+BODY_LIMITS = {"/classify": 64 * 1024, **dict.fromkeys(MANY, 10 * 1024 * 1024)}  # bytes
 OTHER_LIMIT = 64 * 1024
 
 
@@ -56,7 +57,7 @@ class Access:
                 if key.requests_per_second is not None:
                     quota = self._limits.take(name, key.requests_per_second, time.monotonic())
                     send = _telling(quota, send)
-                if key.batches is not None and path == "/classify_batch":
+                if key.batches is not None and path in MANY:
                     batch = self._limits.batch(name, key.batches)
             if length is not None and length > limit:
                 raise TooLargeError(limit)

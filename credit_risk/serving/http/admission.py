@@ -1,4 +1,4 @@
-"""Lets large batches in one after the other, and reads bodies, both before BentoML sees a request.
+"""Lets large batches in one after the other.
 
 A batch that is read or decided takes tens of megabytes. So one at a time is let in, in the order in which they came,
 and its body is read only then. A few may wait; the rest are refused at once.
@@ -10,13 +10,11 @@ import asyncio
 import math
 from time import perf_counter
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from credit_risk.contract.errors import RequestError, UnavailableError, UnsupportedTypeError
-from credit_risk.serving.http.access import BODY_LIMITS, OTHER_LIMIT
+from credit_risk.contract.errors import UnavailableError
+from credit_risk.serving.http.access import MANY
 from credit_risk.serving.http.answering import answer_error
-from credit_risk.serving.http.body_reader import read_body
-from credit_risk.serving.http.fast_path import PICKLE
 
 MOST_WAITING = 8  # batches in a worker
 MOST_SECONDS = 10.0  # that a batch may wait
@@ -33,14 +31,12 @@ class Admission:
         self._seconds = 0.0  # that the last batch took
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] not in MANY or scope["method"] != "POST":
             await self._app(scope, receive, send)
-        elif scope["path"] != "/classify_batch" or scope["method"] != "POST":
-            await self._answer(scope, receive, send)
         elif await self._is_admitted(scope, send):
             begun = perf_counter()
             try:
-                await self._answer(scope, receive, send)
+                await self._app(scope, receive, send)
             finally:
                 self._seconds = perf_counter() - begun
                 self._turn.release()
@@ -62,24 +58,3 @@ class Admission:
 
     def _full(self) -> UnavailableError:
         return UnavailableError(BATCHES_FULL, retry_after=math.ceil((self._waiting + 1) * self._seconds))
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            if any(value == PICKLE for _, value in scope["headers"]):
-                raise UnsupportedTypeError
-            body = await read_body(receive, BODY_LIMITS.get(scope["path"], OTHER_LIMIT))
-        except RequestError as error:
-            await answer_error(error, scope, send)
-            return
-        if body is not None:
-            await self._app(scope, _replaying(body, receive), send)
-
-
-def _replaying(body: bytes, receive: Receive) -> Receive:
-    """Make a `receive` that gives the whole body at once, and then what still comes."""
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replayed

@@ -9,6 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from credit_risk.serving.http import admission as module
 from credit_risk.serving.http.admission import MOST_WAITING, Admission
+from credit_risk.serving.http.whole_body import WholeBody
 
 
 class Batches:
@@ -56,7 +57,7 @@ async def settled() -> None:
 def on_a_loop(scenario: Callable[[Batches, Admission], Awaitable[None]]) -> None:
     async def run() -> None:
         batches = Batches()
-        await scenario(batches, Admission(batches))
+        await scenario(batches, Admission(WholeBody(batches)))
 
     asyncio.run(run())
 
