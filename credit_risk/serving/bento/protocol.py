@@ -29,6 +29,7 @@ from credit_risk.serving.settings import Settings
 
 MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
 FROM_ENDPOINTS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
+LIMITED = "/classify"  # the path whose requests count for the limit of concurrency
 CROWDED = "The service is overloaded: it has too many connections"
 
 
@@ -50,13 +51,13 @@ class GuardedProtocol(Parsing):
 
     def __init__(self, connections: Connections, shedding: Shedding, turns: Turns, config: Any, **state: Any) -> None:
         super().__init__(connections, config, **state)
+        # All have the same. uvicorn makes its configuration after `speak_for`, and shows it to protocols only.
         connections.keep_alive = config.timeout_keep_alive
         self._shedding = shedding
         self._turns = turns
         self._paused_since: float | None = None  # reading, because requests queue here
         self._refusal: RequestError | None = None  # to be sent after what is under way
         self._thrown_away = 0  # bytes
-        self._is_limited = False  # whether what is running counts for the limit of concurrency
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -108,7 +109,7 @@ class GuardedProtocol(Parsing):
         self.guard.answered(path, status, now - arrived)
         # Refusals do not tell how long things take: those of wrong keys are slow on purpose.
         is_refused = status not in FROM_ENDPOINTS
-        self._is_under_way_no_more(0.0 if is_refused else now - arrived, is_refused=is_refused)
+        self._is_under_way_no_more(path, 0.0 if is_refused else now - arrived, is_refused=is_refused)
 
     def reason_to_shed(self) -> str | None:
         if self.url != b"/classify" or self.running is not None:  # which is answered first
@@ -166,8 +167,7 @@ class GuardedProtocol(Parsing):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.running = cycle
-        self._is_limited = cycle.scope["path"] == "/classify"
-        if self._is_limited:
+        if cycle.scope["path"] == LIMITED:
             self._shedding.limit.begun()
         task = cycle.start(self, app)
         self.tasks.add(task)
@@ -175,12 +175,11 @@ class GuardedProtocol(Parsing):
 
     def _abandon(self, exchange: Exchange) -> None:
         exchange.abandon()
-        self._is_under_way_no_more(0.0, is_refused=True)
+        self._is_under_way_no_more(exchange.scope["path"], 0.0, is_refused=True)
         self.running = None
 
-    def _is_under_way_no_more(self, seconds: float, *, is_refused: bool) -> None:
-        if self._is_limited:
-            self._is_limited = False
+    def _is_under_way_no_more(self, path: str, seconds: float, *, is_refused: bool) -> None:
+        if path == LIMITED:
             self._shedding.limit.ended(seconds, perf_counter(), is_refused=is_refused)
 
     def on_response_complete(self) -> None:
