@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from attack.application import BATCH, MOST_ROWS
+from attack.application import BATCH
 from attack.ground import Ground
+from credit_risk.contract.faults import MAX_BATCH
 
 AT_ONCE = 200
 LEAVES = 4  # every fourth caller goes away
@@ -29,7 +30,7 @@ async def batches(ground: Ground) -> None:
                 return
             counts[HTTPStatus(answer.status)] += 1
             if answer.status == HTTPStatus.OK:
-                whole = answer.body.count(b'"decision_id"') == MOST_ROWS
+                whole = answer.body.count(b'"decision_id"') == MAX_BATCH
                 ground.check(whole, "answered a batch without all its decisions")
             else:
                 ground.check(b"\r\nretry-after: " in answer.head.lower(), "refused a batch without Retry-After")

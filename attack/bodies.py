@@ -42,12 +42,7 @@ async def trickling_bodies(ground: Ground) -> None:
         path = ("/classify", "/classify_batch")[number % 2]
         async with ground.open() as connection:
             await connection.send(ground.head("POST", path, f"Content-Length: {len(GOOD)}"), b"\r\n")
-            for place in range(len(GOOD)):
-                await connection.send(GOOD[place : place + 1])
-                await ground.pause(0.2)
-                if not ground.goes_on():
-                    return
-            await connection.rest(ground.left())
+            await connection.drip(GOOD, 0.2)
 
     ended = await ground.at_once(ABSENT, one)
     ground.figures |= {"connections": ABSENT, "ended by the service": ended}

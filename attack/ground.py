@@ -47,6 +47,15 @@ class Connection:
         self.write(*parts)
         await self.writer.drain()
 
+    async def drip(self, content: bytes, seconds: float) -> None:
+        """Send a byte at a time, so many seconds apart, and read until the service ends the connection."""
+        for place in range(len(content)):
+            await self.send(content[place : place + 1])
+            await self.ground.pause(seconds)
+            if not self.ground.goes_on():
+                return
+        await self.rest(self.ground.left())
+
     async def answer(self) -> Answer:
         """Read one answer. Raises EOFError or OSError if there is none, TimeoutError if it does not come."""
         async with asyncio.timeout(ANSWER_SECONDS):

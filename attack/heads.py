@@ -62,12 +62,7 @@ async def slow_heads(ground: Ground) -> None:
 
     async def one(number: int) -> None:
         async with ground.open() as connection:
-            for place in range(len(head)):
-                await connection.send(head[place : place + 1])
-                await ground.pause(0.5 + number / SLOW)
-                if not ground.goes_on():
-                    return
-            await connection.rest(ground.left())
+            await connection.drip(head, 0.5 + number / SLOW)
 
     ended = await ground.at_once(SLOW, one)
     ground.figures |= {"connections": SLOW, "ended by the service": ended}
