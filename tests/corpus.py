@@ -147,5 +147,6 @@ BAD: dict[str, Bad] = _type_faults() | {
     "byte order mark": Bad(b"\xef\xbb\xbf" + _BODY, None, "UTF-8"),
     "lone surrogate": Bad(raw("home", '"\\ud800"'), None, _JSON),
     "no fields": Bad(b"{}", "seniority", "required"),
-    "wrapped": Bad(b'{"credit_application": ' + _BODY + b"}", "credit_application", "remove it"),
+    "wrapped": Bad(b'{"credit_application": ' + _BODY + b"}", "credit_application", "the fields themselves"),
+    "wrapped in another word": Bad(b'{"data": ' + _BODY + b"}", "data", "the fields themselves"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, Final
 
 from annotated_types import Ge, Le
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from credit_risk.contract.errors import Detail, InvalidRequestError, RequestErro
 MAX_BATCH = 10_000  # applications in one request; send more in several
 TOO_LONG = f"send at most {MAX_BATCH} applications in a request"
 MAX_DETAILS = 100  # faults listed in one answer
+WRAPPED: Final = "wrapped"  # an object around the application
 
 
 def fault_error(body: bytes, error: ValidationError) -> InvalidRequestError:
@@ -23,7 +24,7 @@ def fault_error(body: bytes, error: ValidationError) -> InvalidRequestError:
     if not body.strip():
         message = "the body is empty; send the application as a JSON object"
         return InvalidRequestError("The body is empty", [Detail(loc=[], msg=message, type="json_invalid")])
-    faults = error.errors(include_url=False)
+    faults = _unwrapped(error.errors(include_url=False))
     if any(fault["type"] == "extra_forbidden" and fault["loc"][-1] == "customer" for fault in faults):
         faults = [fault for fault in faults if fault["type"] != "missing"]  # they were left to the file
     details = [_detail(fault) for fault in faults[:MAX_DETAILS]]
@@ -58,13 +59,26 @@ def missing(loc: list[str | int]) -> Detail:
     return Detail(loc=loc, msg=_field_message(str(loc[-1]), "missing"), type="missing")
 
 
+def _unwrapped(faults: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Keep one fault of an application that comes wrapped, as in `{"credit_application": {...}}`."""
+    unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+    objects = [fault["input"] for fault in faults if fault["type"] == "missing"]
+    if len(unknown) == 1 and objects and len(objects[0]) == 1 and _holds_fields(unknown[0]["input"]):
+        return [ErrorDetails(type=WRAPPED, loc=unknown[0]["loc"], msg="", input=None)]
+    return faults
+
+
+def _holds_fields(value: object) -> bool:
+    return isinstance(value, dict) and not value.keys().isdisjoint(FIELDS)
+
+
 def _detail(fault: ErrorDetails) -> Detail:
     loc = list(fault["loc"])
     field = loc[-1] if loc and isinstance(loc[-1], str) else None
     kind = fault["type"]
     if field is None:
         return Detail(loc=loc, msg=_body_message(fault), type=kind)
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", WRAPPED):
         loc[-1] = field = field[:64]  # this is the sender's text, not ours
     elif field in FIELDS and field not in NULLABLE:
         kind = _kind_of_whole_number(fault)
@@ -104,6 +118,8 @@ def _field_message(field: str, kind: str) -> str:
             return "required; send null if it is unknown" if field in NULLABLE else "required; send it"
         case "extra_forbidden":
             return f"not a field of an application; {_did_you_mean(field)}remove it"
+        case "wrapped":
+            return "send the fields themselves, without this object around them"
         case "literal_error":
             return f"must be exactly one of {', '.join(CATEGORIES[field])}"
         case "int_type":

@@ -49,6 +49,25 @@ def test_the_error_body_is_json_of_error_and_detail() -> None:
     }
 
 
+def test_a_wrapped_application_has_one_fault() -> None:
+    wrapped = json.dumps({"credit_application": SAMPLE}).encode()
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_application(wrapped)
+    assert str(refused.value) == "1 fault in the application: credit_application"
+    fix = {"msg": "send the fields themselves, without this object around them", "type": "wrapped"}
+    assert refused.value.detail == [{"loc": ["credit_application"], **fix}]
+    with pytest.raises(InvalidRequestError) as refused:
+        list(parse_in_parts(b"[" + GOOD["nulls"] + b"," + wrapped + b"]"))
+    assert refused.value.detail == [{"loc": [1, "credit_application"], **fix}]
+
+
+@pytest.mark.parametrize("around", [{"a": {"b": 1}}, {"a": SAMPLE, "b": SAMPLE}, {"a": SAMPLE, "age": 26}, {"a": 1}])
+def test_what_is_not_just_wrapped_has_all_its_faults(around: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_application(json.dumps(around).encode())
+    assert len(refused.value.detail) > 12
+
+
 def test_a_batch_keeps_its_order() -> None:
     bodies = list(GOOD.values())
     applications = parse_applications(b"[" + b",".join(bodies) + b"]")
