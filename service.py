@@ -8,9 +8,18 @@ import bentoml
 from starlette.responses import Response
 
 from credit_risk.contract.decision import Decision
+from credit_risk.model.decoding import Decoder
 from credit_risk.serving.bento import garbage
 from credit_risk.serving.bento.configuration import SERVICE
-from credit_risk.serving.bento.io import ApplicationBody, ApplicationsBody, DecisionsBody, respond
+from credit_risk.serving.bento.io import (
+    ApplicationBody,
+    ApplicationsBody,
+    ArrayBody,
+    DecisionOrDecisionsBody,
+    DecisionsBody,
+    TableBody,
+    respond,
+)
 from credit_risk.serving.bento.service import CreditRiskService
 from credit_risk.serving.endpoints import Endpoints, Request
 from credit_risk.serving.metrics import Metrics
@@ -27,7 +36,8 @@ class CreditRiskClassifier:
         self._log = startup.log
         self._decider = startup.decider(svc.current.terms, metrics.spent)
         runner = AdaptiveRunner(self._decider, startup.batching, metrics)
-        self.endpoints = Endpoints(runner, metrics, svc.current.on_file if startup.features else None)
+        decoder = Decoder(startup.model.encoder.names)
+        self.endpoints = Endpoints(runner, metrics, decoder, svc.current.on_file if startup.features else None)
 
     @bentoml.on_deployment
     def prepare() -> None:  # called once, in the parent process, which has no instance
@@ -60,6 +70,16 @@ class CreditRiskClassifier:
     async def classify_batch(self, request: Request, /) -> Response:
         """Decide many applications, in order."""
         return respond(await self.endpoints.classify_batch(request))
+
+    @bentoml.api(input_spec=ArrayBody, output_spec=DecisionOrDecisionsBody)
+    async def classify_array(self, request: Request, /) -> Response:
+        """Decide a row of numbers in the order of the model's features, or an array of rows, in order."""
+        return respond(await self.endpoints.classify_array(request))
+
+    @bentoml.api(input_spec=TableBody, output_spec=DecisionsBody)
+    async def classify_table(self, request: Request, /) -> Response:
+        """Decide the rows of a table as pandas writes it, or of CSV, in order."""
+        return respond(await self.endpoints.classify_table(request))
 
 
 svc = cast("CreditRiskService[CreditRiskClassifier]", CreditRiskClassifier)  # what the decorator made of the class

@@ -29,6 +29,7 @@ class _WrittenAsFloatToo:
 
 
 _FLOAT_TOO = _WrittenAsFloatToo()
+Age = Annotated[int, Field(ge=18, le=100, description="Age in years. The default model does not use it."), _FLOAT_TOO]
 
 
 class CreditApplication(BaseModel):
@@ -49,9 +50,7 @@ class CreditApplication(BaseModel):
     seniority: Annotated[int, Field(ge=0, le=60, description="Years in the current job."), _FLOAT_TOO]
     home: Annotated[Home, Field(description="Housing.")]
     time: Annotated[int, Field(ge=1, le=120, description="Requested term of the loan, in months."), _FLOAT_TOO]
-    age: Annotated[
-        int, Field(ge=18, le=100, description="Age in years. The default model does not use it."), _FLOAT_TOO
-    ]
+    age: Age
     marital: Annotated[Marital, Field(description="Marital status. The default model does not use it.")]
     records: Annotated[Records, Field(description="Whether there are adverse payment records.")]
     job: Annotated[Job, Field(description="Type of employment.")]
@@ -66,6 +65,13 @@ class CreditApplication(BaseModel):
     def income_unverified(self) -> bool:
         """Whether no income is known. In the training data 57 % of such applicants defaulted, twice the average."""
         return not self.income
+
+
+class ScoredApplication(CreditApplication):
+    """An application as it is on record. Age and marital status are null if it came as a row without them."""
+
+    age: Age | None  # type: ignore[assignment] # only warnings read it, and what follows from a model that uses it
+    marital: Marital | None  # type: ignore[assignment]
 
 
 FIELDS: tuple[str, ...] = tuple(CreditApplication.model_fields)

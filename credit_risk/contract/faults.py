@@ -59,6 +59,12 @@ def missing(loc: list[str | int]) -> Detail:
     return Detail(loc=loc, msg=_field_message(str(loc[-1]), "missing"), type="missing")
 
 
+def extra(name: str) -> Detail:
+    """Say that this is no field."""
+    name = name[:64]  # this is the sender's text, not ours
+    return Detail(loc=[name], msg=_field_message(name, "extra_forbidden"), type="extra_forbidden")
+
+
 def _unwrapped(faults: list[ErrorDetails]) -> list[ErrorDetails]:
     """Keep one fault of an application that comes wrapped, as in `{"credit_application": {...}}`."""
     unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]

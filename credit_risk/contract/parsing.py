@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import Annotated, Any
 
@@ -14,15 +13,11 @@ from pydantic import FailFast, Field, TypeAdapter, ValidationError
 from credit_risk.contract.application import FIELDS, CreditApplication
 from credit_risk.contract.customer import Asked, CustomerApplication, form_of
 from credit_risk.contract.errors import Detail, InvalidRequestError
-from credit_risk.contract.faults import MAX_BATCH, TOO_LONG, fault_error, missing, summary
+from credit_risk.contract.faults import MAX_BATCH, fault_error, missing, summary
+from credit_risk.contract.parts import OBJECTS, check_size, parse_parts, parts_of
 
-PART_BYTES = 16_384  # parsed in one go: some 80 applications, a fifth of a millisecond
 MOST_TOKENS = 500  # an application has 13
-MOST_TOKENS_OF_A_PART = 4_000  # a part has about 1,000
-MOST_TOKENS_OF_A_BATCH = 200_000
-_ARRAY_START = re.compile(rb"[ \t\n\r]*\[[ \t\n\r]*")
 _CUSTOMER = b'"customer"'
-_BETWEEN = re.compile(rb"[ \t\n\r]*,[ \t\n\r]*(?=\{)")
 
 _applications = TypeAdapter(Annotated[list[CreditApplication], Field(max_length=MAX_BATCH), FailFast()])
 
@@ -34,7 +29,7 @@ def parse_asked(body: bytes, on_file: frozenset[str]) -> Asked:
     """
     if _CUSTOMER not in body:
         return parse_application(body)
-    _check_size(body, MOST_TOKENS)
+    check_size(body, MOST_TOKENS)
     try:
         form = form_of(on_file).model_validate_json(body)
     except ValidationError as error:
@@ -47,7 +42,7 @@ def parse_asked(body: bytes, on_file: frozenset[str]) -> Asked:
 
 def parse_application(body: bytes) -> CreditApplication:
     """Parse a JSON object as one application. Raises InvalidRequestError with a detail for each fault."""
-    _check_size(body, MOST_TOKENS)
+    check_size(body, MOST_TOKENS)
     try:
         application = CreditApplication.model_validate_json(body)
     except ValidationError as error:
@@ -90,6 +85,19 @@ def parse_all_asked(body: bytes, on_file: frozenset[str]) -> Sequence[Asked]:
     return asked
 
 
+def check_applications(items: Sequence[Mapping[str, object]], on_file: frozenset[str] | None) -> Sequence[Asked]:
+    """Make applications of the rows of a table. Raises InvalidRequestError as `parse_applications` does.
+
+    `on_file` is that of `parse_in_parts`.
+    """
+    try:
+        if on_file is None or not items or "customer" not in items[0]:
+            return _applications.validate_python(items)
+        return _asked(_forms(on_file).validate_python(items), first=0)
+    except ValidationError as error:
+        raise fault_error(b"[]", error) from None
+
+
 def parse_in_parts(body: bytes, on_file: frozenset[str] | None = None) -> Iterator[Sequence[Asked]]:
     """Parse a JSON array of applications a part at a time, so that the caller can do other work in between.
 
@@ -97,64 +105,7 @@ def parse_in_parts(body: bytes, on_file: frozenset[str] | None = None) -> Iterat
     InvalidRequestError as `parse_applications` does.
     """
     parse = parse_applications if on_file is None else partial(parse_all_asked, on_file=on_file)
-    found = 0
-    for part in _split(body):
-        try:
-            _check_size(part, MOST_TOKENS_OF_A_PART)
-            applications = parse(part)
-        except InvalidRequestError as error:
-            if error.detail[0]["type"] == "json_invalid" and _tokens(body) <= MOST_TOKENS_OF_A_BATCH:
-                # Raises the same error with the line and column in the whole body, unless a customer's id looks like
-                # the end of an application.
-                yield parse(body)[found:]
-                return
-            raise _from_position(error, found) from None
-        found += len(applications)
-        if found > MAX_BATCH:
-            raise InvalidRequestError("Too many applications", [Detail(loc=[], msg=TOO_LONG, type="too_long")])
-        yield applications
-
-
-def _check_size(body: bytes, most_tokens: int) -> None:
-    """Refuse what holds so much that even to say what is wrong with it would take seconds and gigabytes."""
-    if _tokens(body) > most_tokens:
-        detail = Detail(
-            loc=[], msg=f"send the {len(FIELDS)} fields of an application, and nothing else", type="too_long"
-        )
-        raise InvalidRequestError("The body is not a credit application", [detail])
-
-
-def _tokens(body: bytes) -> int:
-    """Count what separates and opens values. An application has 13 of these, whatever its layout."""
-    return body.count(b",") + body.count(b"{") + body.count(b"[")
-
-
-def _from_position(error: InvalidRequestError, first: int) -> InvalidRequestError:
-    """Restate the error of a part that begins at position `first` of the whole."""
-    for detail in error.detail:
-        if detail["loc"] and isinstance(detail["loc"][0], int):
-            detail["loc"][0] += first
-    return InvalidRequestError(summary(error.detail, len(error.detail)), error.detail)
-
-
-def _split(body: bytes) -> Iterator[bytes]:
-    """Split a JSON array of applications into arrays of about PART_BYTES each.
-
-    An application is flat, and no allowed key or value contains a brace, so in a valid array each closing brace ends an
-    application. If the array is invalid, one of its parts is invalid too.
-    """
-    start = _ARRAY_START.match(body)
-    if start is None:
-        yield body
-        return
-    position = start.end()
-    while (brace := body.find(b"}", position + PART_BYTES)) >= 0:
-        between = _BETWEEN.match(body, brace + 1)
-        if between is None:
-            break
-        yield b"[" + body[position : brace + 1] + b"]"
-        position = between.end()
-    yield b"[" + body[position:]
+    return parse_parts(body, parts_of(body), parse, parse, OBJECTS)
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.application import ScoredApplication
 from credit_risk.contract.decision import Status
 
 SCHEMA = 2
@@ -49,7 +49,7 @@ class DecisionRecord(BaseModel):
     schema_version: Annotated[Literal[1, 2], Field(alias="schema")]
     decision_id: Annotated[str, Field(description="As in the answer; sorts by time.")]
     time: Annotated[datetime, Field(description="When it was decided, in UTC.")]
-    application: CreditApplication
+    application: ScoredApplication
     application_sha256: Annotated[Sha256, Field(description="Hash of the application, byte by byte as it stands here.")]
     features: Annotated[str, Field(description="The row that was scored: float32, little-endian, in hexadecimal.")]
     margin: Annotated[float, Field(description="Log odds of default.")]

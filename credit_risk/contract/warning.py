@@ -74,7 +74,8 @@ def warnings_of(application: CreditApplication) -> list[ApplicationWarning]:
         found.append(_INCOME_UNVERIFIED)
     if values["time"] % TERM_STEP:
         found.append(_TERM_OFF_GRID)
-    if values["seniority"] > values["age"] - YOUNGEST_WORKER:
+    age = values["age"]
+    if age is not None and values["seniority"] > age - YOUNGEST_WORKER:
         found.append(_SENIORITY_ABOVE_AGE)
     if values["amount"] > values["price"]:
         found.append(_AMOUNT_ABOVE_PRICE)

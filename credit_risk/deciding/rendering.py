@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 
-from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.catalogue import Catalogue
 from credit_risk.contract.decision import Reason
 from credit_risk.contract.policy import Policy
@@ -26,7 +25,6 @@ from credit_risk.record.archive import Basis
 
 _PLAIN = re.compile(r"[\w.:-]*", re.ASCII).fullmatch
 _WARNING_JSON = {warning.code: warning.model_dump_json() for warning in WARNINGS}
-_application_json = CreditApplication.__pydantic_serializer__.to_json  # model_dump_json, without its way there
 
 
 class Renderer:
@@ -57,7 +55,7 @@ class Renderer:
         decision_id, time, application, row, margin, probability, score, status, reasons, warnings, origin, file, _ = (
             decided
         )
-        text = _application_json(application)
+        text = application.__pydantic_serializer__.to_json(application)  # model_dump_json, without its way there
         codes = ",".join([f'"{code}"' for code in warnings])
         on_file = "" if file is None else _file_json(file)
         return (

@@ -30,6 +30,7 @@ CATEGORICAL = ("home", "records", "job")
 PROTECTED_NUMERIC = ("age",)
 PROTECTED_CATEGORICAL = ("marital",)
 UNKNOWN = "unk"  # the word for a category that nobody knows
+NOT_SENT = None  # a category of a ScoredApplication that is unknown because its row did not hold it
 
 # +1: more of it never lowers the probability of default; -1: more of it never raises it. Every feature has a direction,
 # so that there is a worst value, which counts for one that is unknown. The directions of categories are those of the
@@ -75,7 +76,7 @@ def features_of(application: CreditApplication, *, protected: bool) -> dict[str,
     }
     features |= {name: RATIO_BY_NAME[name].of_application(application) for name in RATIOS}
     for name in categorical:
-        known = values[name] != UNKNOWN
+        known = values[name] not in (UNKNOWN, NOT_SENT)
         features |= {name: values[name]} if known else dict.fromkeys(_columns_of(name), math.nan)
     return features
 
@@ -153,7 +154,9 @@ class Encoder:
                     matrix[rows_of_word, index] = value
         return matrix
 
-    def _cells(self, categories: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
+    def _cells(self, categories: Mapping[str, int]) -> dict[str | None, list[tuple[int, float]]]:
         """List, for each word of a field, the columns that it sets, with their values."""
-        unknown = {UNKNOWN: [(index, self._unknown) for index in categories.values()]}
-        return unknown | {word: [(index, 1.0)] for word, index in categories.items()}
+        unknown = [(index, self._unknown) for index in categories.values()]
+        return dict.fromkeys((UNKNOWN, NOT_SENT), unknown) | {
+            word: [(index, 1.0)] for word, index in categories.items()
+        }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 from typing import NamedTuple
@@ -15,14 +16,19 @@ from uuid_utils import uuid7
 from credit_risk.contract.customer import Asked
 from credit_risk.contract.errors import FailedError, RequestError
 from credit_risk.contract.parsing import parse_application, parse_asked, parse_in_parts
+from credit_risk.contract.rows import is_single
+from credit_risk.contract.tables import parse_table
 from credit_risk.deciding.decided import Origin
 from credit_risk.deciding.log import PART
+from credit_risk.model.decoding import Decoder
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
 
 logger = logging.getLogger("credit_risk")
 
 Headers = list[tuple[bytes, bytes]]
+Parse = Callable[[bytes], Asked]
+ParseParts = Callable[[bytes], Iterable[Sequence[Asked]]]  # all are known to be valid after the last
 
 
 class Request(NamedTuple):
@@ -46,12 +52,18 @@ class Endpoints:
     """Answers requests for decisions."""
 
     def __init__(
-        self, runner: AdaptiveRunner, metrics: Metrics, on_file: Callable[[], frozenset[str]] | None = None
+        self,
+        runner: AdaptiveRunner,
+        metrics: Metrics,
+        decoder: Decoder,
+        on_file: Callable[[], frozenset[str]] | None = None,
     ) -> None:
         """`on_file` names the fields that an application may leave out; without it, none may name a customer."""
         self._runner = runner
         self._on_file = on_file
         self.metrics = metrics
+        self._decoder = decoder
+        self._classify = partial(self._decide_one, self._parse)
 
     async def classify(self, request: Request) -> Answer:
         """Decide one application, sent as a JSON object."""
@@ -59,13 +71,31 @@ class Endpoints:
 
     async def classify_batch(self, request: Request) -> Answer:
         """Decide many applications, sent as a JSON array. The decisions come in the same order."""
-        return await self._answer(self._classify_batch, request)
+        return await self._answer(partial(self._decide_many, self._parse_in_parts), request)
 
-    async def _classify(self, request: Request, origin: Origin) -> bytes:
+    async def classify_array(self, request: Request) -> Answer:
+        """Decide a row of numbers in the order of the model's features, or an array of rows."""
+        if is_single(request.body):
+            return await self._answer(partial(self._decide_one, self._decoder.parse_row), request)
+        return await self._answer(partial(self._decide_many, self._decoder.parse_in_parts), request)
+
+    async def classify_table(self, request: Request) -> Answer:
+        """Decide the rows of a table as pandas writes it, or of CSV. The decisions come in the same order."""
+        return await self._answer(partial(self._decide_many, self._parse_table), request)
+
+    def _parse(self, body: bytes) -> Asked:
+        return parse_application(body) if self._on_file is None else parse_asked(body, self._on_file())
+
+    def _parse_in_parts(self, body: bytes) -> Iterator[Sequence[Asked]]:
+        return parse_in_parts(body, self._on_file and self._on_file())
+
+    def _parse_table(self, body: bytes) -> Iterator[Sequence[Asked]]:
+        return parse_table(body, self._on_file and self._on_file())
+
+    async def _decide_one(self, parse: Parse, request: Request, origin: Origin) -> bytes:
         begun = perf_counter()
         self._runner.refuse_late(begun, request.begun)
-        on_file = self._on_file
-        application = parse_application(request.body) if on_file is None else parse_asked(request.body, on_file())
+        application = parse(request.body)
         self.metrics.spent("validate", perf_counter() - begun)
         decided = await self._runner.run(application, origin, request.begun)
         begun = perf_counter()
@@ -73,10 +103,10 @@ class Endpoints:
         self.metrics.spent("encode", perf_counter() - begun)
         return answer
 
-    async def _classify_batch(self, request: Request, origin: Origin) -> bytes:
+    async def _decide_many(self, parse: ParseParts, request: Request, origin: Origin) -> bytes:
         parts: deque[Sequence[Asked]] = deque()  # all are known to be valid before the first is decided
         begun = perf_counter()
-        for part in parse_in_parts(request.body, self._on_file and self._on_file()):
+        for part in parse(request.body):
             parts.append(part)
             self.metrics.spent("validate", perf_counter() - begun)
             await asyncio.sleep(0)  # single requests are answered in between

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from credit_risk.contract.customer import Asked
 from credit_risk.contract.errors import InvalidRequestError
 from credit_risk.contract.faults import MAX_BATCH, MAX_DETAILS
-from credit_risk.contract.parsing import PART_BYTES, parse_application, parse_applications, parse_in_parts
+from credit_risk.contract.parsing import parse_application, parse_applications, parse_in_parts
+from credit_risk.contract.parts import PART_BYTES
 from tests.corpus import BAD, GOOD, SAMPLE, Bad, body_of
 
 

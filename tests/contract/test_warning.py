@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.application import CreditApplication, ScoredApplication
 from credit_risk.contract.warning import USUAL_RANGES, warnings_of
 from tests.corpus import SAMPLE
 
@@ -45,6 +45,11 @@ def test_a_value_outside_the_usual_range_is_named(field: str) -> None:
 )
 def test_what_is_odd_is_named(changes: dict[str, Any], code: str) -> None:
     assert codes(**changes) == [code]
+
+
+def test_nothing_is_odd_about_an_age_that_is_not_on_record() -> None:
+    application = ScoredApplication(**{**USUAL, "age": None, "marital": None, "seniority": 44})
+    assert warnings_of(application) == []
 
 
 def test_warnings_do_not_echo_values() -> None:

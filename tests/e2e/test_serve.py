@@ -16,11 +16,13 @@ import psutil
 import pytest
 import yaml
 
+from credit_risk.contract.application import EXAMPLE
 from credit_risk.model.store import StoredModel
 from tests.conftest import PROJECT, QUICK, train
 from tests.corpus import BAD, GOOD, SAMPLE
 from tests.e2e.conftest import BENTOML, Server, serving, workers_of
 from tests.models import copy_model, editing
+from tests.tables import rows_of, vectorizer_of
 
 
 def post(url: str, body: bytes) -> tuple[int, bytes]:
@@ -52,11 +54,15 @@ def test_both_workers_of_the_configuration_run(server: Server) -> None:
     assert workers_of(server, 2) == 2
 
 
-def test_bentomls_own_client_works(server: Server) -> None:
+def test_bentomls_own_client_works(server: Server, model: StoredModel) -> None:
     with bentoml.SyncHTTPClient(server.url) as client:
         decision = client.classify(SAMPLE)
         assert decision["Status"] in ("APPROVED", "MAYBE", "DECLINED")
         assert [d["score"] for d in client.classify_batch([SAMPLE, SAMPLE])] == [decision["score"]] * 2
+        row = rows_of(vectorizer_of(model), [EXAMPLE])[0]
+        assert client.classify_array(row)["score"] == decision["score"]
+        assert [d["score"] for d in client.classify_array([row, row])] == [decision["score"]] * 2
+        assert [d["score"] for d in client.classify_table([SAMPLE, SAMPLE])] == [decision["score"]] * 2
 
 
 @pytest.mark.parametrize("arguments", [(), ("service:svc",)], ids=["bentoml serve", "bentoml serve service:svc"])

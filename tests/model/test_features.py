@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction import DictVectorizer
 
-from credit_risk.contract.application import CATEGORIES, CreditApplication, Home, Job, Marital, Records
+from credit_risk.contract.application import (
+    CATEGORIES,
+    CreditApplication,
+    Home,
+    Job,
+    Marital,
+    Records,
+    ScoredApplication,
+)
 from credit_risk.model.features import MONOTONE, Encoder, features_of
 from credit_risk.model.table import columns_of
 from credit_risk.training.recipe import fit_vectorizer
@@ -55,6 +63,18 @@ def test_all_ways_in_give_the_rows_of_the_dict_vectorizer(
     assert one_by_one.dtype == by_columns.dtype == expected.dtype == np.float32
     np.testing.assert_array_equal(one_by_one, expected)
     np.testing.assert_array_equal(by_columns, expected)
+
+
+@given(application=APPLICATIONS)
+def test_an_age_and_a_marital_status_that_are_not_on_record_are_unknown(application: CreditApplication) -> None:
+    """For a what-if with a model that uses them."""
+    vectorizer = fit_vectorizer([application.model_copy(update={"marital": "single"})], protected=True)
+    encoder = Encoder.of(vectorizer)
+    unknown = ScoredApplication(**application.model_dump() | {"age": None, "marital": None})
+    cells = dict(zip(encoder.names, encoder.matrix([encoder.encode(unknown)])[0], strict=True))
+    assert math.isnan(cells["age"])
+    assert math.isnan(cells["marital=single"])
+    np.testing.assert_array_equal(vectorizer.transform([features_of(unknown, protected=True)]), [[*cells.values()]])
 
 
 def encoded(**changes: Any) -> dict[str, float]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credit_risk.commands import replay as module
+from credit_risk.contract.application import ScoredApplication
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import StoredModel
 from credit_risk.record.reader import Entry
@@ -29,6 +30,16 @@ def test_what_is_on_record_comes_out_again(log: Path) -> None:
         assert (result.exit_code, result.output) == (0, f"{N} decisions, all identical\n")
     log.write_bytes(log.read_bytes().splitlines(keepends=True)[0])
     assert run(log).output == "1 decision, all identical\n"
+
+
+def test_what_came_as_rows_without_age_and_marital_status_comes_out_again(
+    model: StoredModel, synthetic: Dataset, tmp_path: Path
+) -> None:
+    dumped = [application.model_dump() for application in synthetic.applications[:N]]
+    applications = [ScoredApplication(**fields | {"age": None, "marital": None}) for fields in dumped]
+    log = record(tmp_path, model, load_policy(PROJECT / "policy.yaml"), [*applications])
+    assert b'"age":null,"marital":null' in log.read_bytes().splitlines()[0]
+    assert run(log).output == f"{N} decisions, all identical\n"
 
 
 def test_many_are_replayed_a_chunk_at_a_time(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:

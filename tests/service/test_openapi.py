@@ -43,7 +43,7 @@ def test_missing_values_are_nullable_and_nothing_else_is(document: dict[str, Any
 
 
 def test_the_answers_are_described_and_errors_as_they_come(client: TestClient, document: dict[str, Any]) -> None:
-    for path in ("/classify", "/classify_batch"):
+    for path in ("/classify", "/classify_batch", "/classify_array", "/classify_table"):
         responses = document["paths"][path]["post"]["responses"]
         assert set(responses) == {"200", "400", "401", "408", "413", "500", "503"}
         assert responses["400"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}

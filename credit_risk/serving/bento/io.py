@@ -36,8 +36,20 @@ class ApplicationsBody(_RawBody, IORootModel[list[CreditApplication]]):
     """The body of /classify_batch."""
 
 
+class ArrayBody(_RawBody, IORootModel[list[Any]]):
+    """The body of /classify_array: what NumpyNdarray of earlier versions of BentoML took."""
+
+
+class TableBody(_RawBody, IORootModel[Any]):
+    """The body of /classify_table: what PandasDataFrame took. BentoML's own type of today would need pandas."""
+
+
 class DecisionsBody(IORootModel[list[Decision]]):
-    """The answer of /classify_batch."""
+    """The answer of /classify_batch and /classify_table."""
+
+
+class DecisionOrDecisionsBody(IORootModel[Decision | list[Decision]]):
+    """The answer of /classify_array: one decision for one row alone."""
 
 
 def respond(answer: Answer) -> Response:

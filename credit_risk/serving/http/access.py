@@ -21,7 +21,7 @@ from credit_risk.serving.keys import Keys
 from credit_risk.serving.limits import Limits, Quota
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # load balancers have no key
-MANY = ("/classify_batch",)  # take many applications in a request
+MANY = ("/classify_batch", "/classify_array", "/classify_table")  # take many applications in a request
 BODY_LIMITS = {"/classify": 64 * 1024, **dict.fromkeys(MANY, 10 * 1024 * 1024)}  # bytes
 OTHER_LIMIT = 64 * 1024
 

@@ -6,7 +6,7 @@ BentoML's own document loses null and describes errors that the service never an
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 import credit_risk
-from credit_risk.contract.application import EXAMPLE, CreditApplication
+from credit_risk.contract.application import EXAMPLE, FIELDS, CreditApplication
 from credit_risk.contract.customer import form_of
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import (
@@ -47,6 +47,25 @@ ERRORS: tuple[RequestError, ...] = (
 NOT_ON_FILE = NotOnFileError(
     "1 fault in the application: income", [Detail(loc=["income"], msg="not on file; send it", type="not_on_file")]
 )
+ROW = {
+    "type": "array",
+    "items": {"type": ["number", "null"]},
+    "minItems": 1,
+    "description": "What the model's DictVectorizer gives; null is unknown.",
+}
+SPLIT = {
+    "type": "object",
+    "description": 'As pandas writes it with orient="split": in this order.',
+    "properties": {
+        "columns": {"type": "array", "items": {"enum": [*FIELDS, "customer"]}, "uniqueItems": True},
+        "index": {"type": "array"},
+        "data": {"type": "array", "items": {"type": "array"}, "maxItems": MAX_BATCH},
+    },
+    "required": ["columns", "data"],
+    "additionalProperties": False,
+}
+CSV = f"{','.join(FIELDS)}\n{','.join(map(str, EXAMPLE.model_dump().values()))}\n"
+NO_OTHERS: Mapping[str, Any] = {}
 INFRASTRUCTURE = {
     "/livez": "200 while the process runs.",
     "/readyz": "200 when requests can be decided.",
@@ -96,14 +115,31 @@ def describe(title: str, on_file: frozenset[str] = frozenset()) -> OpenAPI:
         errors = (*ERRORS, NOT_ON_FILE)
         schemas["$defs"]["CustomerApplication"] = _customer_schema(on_file)
         application = {"anyOf": [application, _ref("CustomerApplication")]}
+    applications = {"type": "array", "items": application, "maxItems": MAX_BATCH}
+    decisions = {"type": "array", "items": decision}
     paths = {
         "/classify": _post("classify", "Decide one application.", application, decision, errors),
         "/classify_batch": _post(
             "classify_batch",
             f"Decide up to {MAX_BATCH} applications; the decisions come in the same order.",
-            {"type": "array", "items": application, "maxItems": MAX_BATCH},
-            {"type": "array", "items": decision},
+            applications,
+            decisions,
             errors,
+        ),
+        "/classify_array": _post(
+            "classify_array",
+            f"Decide a row of numbers in the order of the features in /model-card.json, or up to {MAX_BATCH} rows.",
+            {"anyOf": [ROW, {"type": "array", "items": ROW, "maxItems": MAX_BATCH}]},
+            {"anyOf": [decision, decisions]},
+            ERRORS,
+        ),
+        "/classify_table": _post(
+            "classify_table",
+            f"Decide up to {MAX_BATCH} rows of a table as pandas writes it; the decisions come in the same order.",
+            {"anyOf": [applications, SPLIT]},
+            decisions,
+            errors,
+            {"text/csv": {"schema": {"type": "string"}, "example": CSV}},
         ),
     }
     paths |= {path: _get(summary) for path, summary in INFRASTRUCTURE.items()}
@@ -135,7 +171,12 @@ def _ref(model: str) -> dict[str, str]:
 
 
 def _post(
-    name: str, summary: str, body: dict[str, Any], answer: dict[str, Any], errors: Sequence[RequestError]
+    name: str,
+    summary: str,
+    body: dict[str, Any],
+    answer: dict[str, Any],
+    errors: Sequence[RequestError],
+    other_bodies: Mapping[str, Any] = NO_OTHERS,
 ) -> dict[str, Any]:
     described = {
         str(int(error.status)): {
@@ -150,7 +191,7 @@ def _post(
             "operationId": name,
             "security": [{}, {"key": []}],
             "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body}, **other_bodies}},
             "responses": {"200": {"description": "Decided.", "content": {"application/json": {"schema": answer}}}}
             | described,
         }

@@ -173,13 +173,14 @@ def test_a_caller_is_told_what_is_left_and_when_to_come_back(monkeypatch: pytest
     assert (status, b"ratelimit" in headers) == (200, False)
 
 
-def test_a_caller_has_so_many_batches_at_a_time() -> None:
+@pytest.mark.parametrize("path", ["/classify_batch", "/classify_array", "/classify_table"])
+def test_a_caller_has_so_many_batches_at_a_time(path: str) -> None:
     counts = unused_limits()
     access = Access(Behind(), lambda: LIMITED, counts, open_metrics=True)
     with counts.batch("bank", 1):
-        assert asked_by(access, "token-1", "/classify_batch")[0] == 429
+        assert asked_by(access, "token-1", path)[0] == 429
         assert asked_by(access, "token-1", "/classify")[0] == 200
-    assert asked_by(access, "token-1", "/classify_batch")[0] == 200
+    assert asked_by(access, "token-1", path)[0] == 200
 
 
 def test_more_callers_than_rows_share_them() -> None:

@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from credit_risk.serving.http import admission as module
+from credit_risk.serving.http.access import MANY
 from credit_risk.serving.http.admission import MOST_WAITING, Admission
 from credit_risk.serving.http.whole_body import WholeBody
 
@@ -21,7 +22,7 @@ class Batches:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.begun.append(scope["number"])
-        if scope["path"] == "/classify_batch":
+        if scope["path"] in MANY:
             await self.go_on.acquire()
         body = (await receive())["body"]
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -64,7 +65,7 @@ def on_a_loop(scenario: Callable[[Batches, Admission], Awaitable[None]]) -> None
 
 def test_one_batch_at_a_time_is_read_and_decided_in_the_order_in_which_they_came() -> None:
     async def scenario(batches: Batches, app: Admission) -> None:
-        callers = [Caller(app, number) for number in range(5)]
+        callers = [Caller(app, number, MANY[number % len(MANY)]) for number in range(5)]
         for turn in range(5):
             await settled()
             assert batches.begun == list(range(turn + 1))
