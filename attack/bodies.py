@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from attack.application import GOOD, MARKER
+from attack.application import GOOD, MARKER, SAMPLE
 from attack.ground import Ground
 
 ABSENT = 500
@@ -90,6 +90,22 @@ def costly_batches() -> dict[str, bytes]:
     }
 
 
+def costly_rows() -> list[bytes]:
+    """Give bodies of rows that are refused, each of which asks for much work first."""
+    return [b"[[" + _filled(b"1") + b"]]", b"[[1" + b"] " * (COSTLY_BYTES // 2), b"[[" + b"]" * COSTLY_BYTES]
+
+
+def costly_tables() -> list[bytes]:
+    """Give tables that are refused, each of which asks for much work first."""
+    names = ",".join(SAMPLE)
+    return [
+        b'{"columns":[' + _filled(b'"income%d"') + b'],"data":[]}',
+        b'{"index":[' + _filled(b"1") + b'],"columns":[],"data":[]}',
+        b'{"columns":["income"],"data":[' + _filled(b"[]") + b"]}",
+        *(names.encode() + b"\n" + piece * COSTLY_BYTES for piece in (b"\n", b",", b'"')),
+    ]
+
+
 def _filled(piece: bytes, size: int = COSTLY_BYTES) -> bytes:
     return b",".join(piece % number if b"%d" in piece else piece for number in range(size // (len(piece) + 1)))
 
@@ -102,6 +118,8 @@ async def costly_bodies(ground: Ground) -> None:
         b"{" + b",".join(b'"income%d%s":1' % (n, b"x" * 50) for n in range(LARGEST_SINGLE // 80)) + b"}",
     ]
     requests = [("/classify_batch", body) for body in costly_batches().values()]
+    requests += [("/classify_array", body) for body in costly_rows()]
+    requests += [("/classify_table", body) for body in costly_tables()]
     requests += [("/classify", body) for body in singles for _ in range(10)]
     allowed = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.SERVICE_UNAVAILABLE}
 

@@ -14,7 +14,9 @@ QUIET_SECONDS = 0.3  # after which an answer to what is no HTTP is not waited fo
 LITERALS = (b"null", b"true", b"1e999", b"-1", b"[]", b"{}", b'""', b"NaN", b"9" * 400, b'"\\ud800"', b"[" * 50, b"")
 BYTES = (b"\x00", b"\r\n", b"\r", b"\n", b" ", b"\t", b":", b"%", b"\xff", b"\xc3\x28", b'"', b"{", b"}", b"\x7f", b"/")
 METHODS = (b"GET", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"CONNECT", b"PATCH", b"TRACE", b"post", b"PRI")
-PATHS = ("/classify", "/classify", "/classify", "/classify_batch", "/livez", "/", "/openapi.json", "/model-card")
+SEVERAL = ("/classify_batch", "/classify_array", "/classify_table")
+PATHS = ("/classify", "/classify", "/classify", *SEVERAL, "/livez", "/", "/openapi.json", "/model-card")
+AROUND = (b"[@]", b"[[@]]", b'{"columns":@,"data":[[@]]}', b"@\n@", b"@")  # an array, rows, a table, and CSV
 
 Change = Callable[[random.Random, bytes], bytes]
 
@@ -72,9 +74,9 @@ def changed_body(rng: random.Random) -> bytes:
 def with_changed_body(rng: random.Random, ground: Ground) -> bytes:
     """Give a request whose body is no application any more, for the most part."""
     body = changed_body(rng)
-    return (
-        ground.request("/classify_batch", b"[%b]" % body) if rng.random() < 0.2 else ground.request("/classify", body)
-    )
+    if rng.random() < 0.7:
+        return ground.request("/classify", body)
+    return ground.request(rng.choice(SEVERAL), rng.choice(AROUND).replace(b"@", body))
 
 
 def changed_anywhere(rng: random.Random, ground: Ground) -> bytes:

@@ -8,10 +8,11 @@ from typing import Any
 from credit_risk.contract.application import FIELDS
 from credit_risk.contract.customer import Asked
 from credit_risk.contract.errors import Detail, InvalidRequestError
-from credit_risk.contract.faults import MAX_DETAILS, extra, missing
+from credit_risk.contract.faults import extra, missing
 from credit_risk.contract.parsing import check_applications
 
 CUSTOMER = "customer"
+MOST_COLUMNS = 100  # that are told by name if they are too many
 UNNAMED = "a column without a name, such as the index of a DataFrame; write the table with index=False"
 
 
@@ -23,13 +24,16 @@ class Columns:
 
         Raises InvalidRequestError with a detail for each column that is missing, unknown or there twice.
         """
+        if len(names) > MOST_COLUMNS:
+            detail = Detail(loc=[], msg=f"has {len(names)} columns; send {', '.join(FIELDS)} alone", type="too_long")
+            raise InvalidRequestError("The table has too many columns", [detail])
         known = FIELDS if on_file is None else (*FIELDS, CUSTOMER)
         left_out = on_file or () if CUSTOMER in names else ()
         if set(names).isdisjoint({*FIELDS, CUSTOMER}):  # perhaps a row of values, which no error may repeat
             message = f"the columns must be {', '.join(FIELDS)}; CSV names them in its first line, separated by commas"
             raise InvalidRequestError("The table has no such columns", [Detail(loc=[], msg=message, type="missing")])
         unknown = [name for name in dict.fromkeys(names) if name not in known]
-        details = [_unknown(name) for name in unknown[:MAX_DETAILS]]
+        details = [_unknown(name) for name in unknown]
         details += [_twice(name) for name in known if names.count(name) > 1]
         details += [missing([name]) for name in FIELDS if name not in names and name not in left_out]
         if details:

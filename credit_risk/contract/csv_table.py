@@ -31,6 +31,7 @@ def parse_csv(body: bytes, on_file: frozenset[str] | None) -> Iterator[Sequence[
     if len(body) > MOST_OF_A_HEADER and body.find(b"\n", 0, MOST_OF_A_HEADER) < 0:
         raise _refused("the first line must name the columns, and be shorter; keep the ends of lines")
     check_size(body, ROWS.whole)
+    check_count(max(body.count(b"\n"), body.count(b"\r")) // 2)  # some lines may be empty
     # A byte order mark, as Excel writes it, is no part of the first name.
     lines = csv.reader(io.TextIOWrapper(io.BytesIO(body), encoding="utf-8-sig", newline=""), strict=True)
     try:

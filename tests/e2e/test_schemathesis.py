@@ -10,10 +10,18 @@ from pathlib import Path
 
 from tests.e2e.conftest import Server
 
+# A JSON schema can't say which rows a model gives, nor that cells have the types of their columns. So what fits the
+# schema may be refused all the same.
+CONFIGURATION = """
+[[operations]]
+include-path-regex = "/classify_(array|table)"
+checks.positive_data_acceptance.enabled = false
+"""
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 
 
 def test_the_api_is_as_it_describes_itself(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
     command = [str(Path(sys.executable).with_name("st")), "run", f"{server.url}/openapi.json", "--seed", SEED]
     options = [
         "--max-examples",
