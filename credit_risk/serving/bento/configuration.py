@@ -21,6 +21,7 @@ from credit_risk.serving.settings import PROJECT
 
 FILE, OVERRIDES = "BENTOML_CONFIG", "BENTOML_CONFIG_OVERRIDES"
 SERVICE = "credit_risk_classifier"
+EARLIER = ("runners", "api_server")  # sections that BentoML takes without a word
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -78,6 +79,12 @@ def fault_of(error: BentoMLException) -> SettingError:
 
 def _check_sections(where: str, content: Any) -> None:
     content = _mapping(where, "the whole", content)
+    for section in EARLIER:
+        if section in content:
+            raise SettingError(
+                f"invalid configuration of BentoML: {where}: {section} is a section of earlier versions, and nothing "
+                f"reads it; move its settings to services.{SERVICE}"
+            )
     services = _mapping(where, "services", content.get("services", {}))
     if SERVICE in services:  # other keys may be settings of all services, which BentoML checks itself
         _mapping(where, f"services.{SERVICE}", services[SERVICE])

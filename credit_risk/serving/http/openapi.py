@@ -139,7 +139,7 @@ def describe(title: str, on_file: frozenset[str] = frozenset()) -> OpenAPI:
             {"anyOf": [applications, SPLIT]},
             decisions,
             errors,
-            {"text/csv": {"schema": {"type": "string"}, "example": CSV}},
+            {"text/csv": {"example": CSV}},
         ),
     }
     paths |= {path: _get(summary) for path, summary in INFRASTRUCTURE.items()}

@@ -24,6 +24,8 @@ NAME = "credit_risk_classifier"
         ("services: none", "services must be a mapping"),
         (f"services: {{{NAME}: 5}}", f"services.{NAME} must be a mapping"),
         ("services: {", "is not YAML"),
+        ("runners: {batching: {enabled: true}}", f"runners is a section of earlier .* to services.{NAME}"),
+        ("api_server: {workers: 1}", f"api_server is a section of earlier .* to services.{NAME}"),
     ],
 )
 def test_a_file_of_another_shape_is_named(
