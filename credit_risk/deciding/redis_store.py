@@ -40,7 +40,7 @@ class RedisStore:
         """`seconds` is how long a look-up may take."""
         self.source = without_credentials(url)
         self._seconds = seconds
-        self._breaker = Breaker(f"The feature store {self.source}")
+        self._breaker = Breaker(f"The feature store {self.source}", lambda: self._ask([]))
         self._generation = ""
         self._redis: Any = redis.asyncio.from_url(
             url,
@@ -53,8 +53,7 @@ class RedisStore:
     async def look_up(self, customers: Sequence[str]) -> list[Profile | None]:
         try:
             with self._breaker.guard():
-                async with asyncio.timeout(self._seconds):
-                    found = await self._ask(customers)
+                found = await self._ask(customers)
         except OpenError:
             raise StoreError("it failed lately") from None
         except TimeoutError:
@@ -64,9 +63,14 @@ class RedisStore:
         return [unpack(packed) for packed in found]
 
     async def close(self) -> None:
+        self._breaker.close()
         await self._redis.aclose()
 
     async def _ask(self, customers: Sequence[str]) -> list[bytes | None]:
+        async with asyncio.timeout(self._seconds):
+            return await self._mget(customers)
+
+    async def _mget(self, customers: Sequence[str]) -> list[bytes | None]:
         generation = self._generation  # of these keys: other look-ups learn of a new one meanwhile
         while True:
             keys = [key_of(generation, customer) for customer in customers]

@@ -23,6 +23,9 @@ from credit_risk.serving.batching import Batching
 from credit_risk.serving.metrics import Metrics
 
 MAX_IN_FLIGHT = 8  # batches that may wait for another machine at the same time
+# With each batch that waits, the next one must be larger by this share of the largest: many small batches, each with a
+# call of its own to the other machine, would cost more than they gain.
+STEP = 4
 
 
 class _Waiting(NamedTuple):
@@ -79,7 +82,9 @@ class AdaptiveRunner:
         return decisions
 
     def _start_task(self) -> None:
-        if self._queue and not self._task_is_due and len(self._tasks) < MAX_IN_FLIGHT:
+        if self._task_is_due or not self._queue or len(self._tasks) >= MAX_IN_FLIGHT:
+            return
+        if len(self._queue) * STEP >= min(len(self._tasks), STEP) * self._max_rows:
             self._task_is_due = True
             self._tasks.add(asyncio.get_running_loop().create_task(self._decide_what_waits()))
 

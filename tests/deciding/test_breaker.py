@@ -3,91 +3,126 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from credit_risk.deciding.breaker import Breaker, OpenError
 
 
-class Clock:
-    now = 100.0
+class Machine:
+    """Another machine, which is probed without a pause."""
 
-    def __call__(self) -> float:
-        return self.now
+    def __init__(self) -> None:
+        self.is_well = True
+        self.probes = 0
+        self.breaker = Breaker("the store", self.probe, failures=3, pause=0)
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if not self.is_well:
+            raise OSError
+
+    async def ask(self) -> None:
+        with self.breaker.guard():
+            if not self.is_well:
+                raise ConnectionResetError("gone")
+
+    async def fail(self, times: int) -> None:
+        self.is_well = False
+        for _ in range(times):
+            with pytest.raises(ConnectionResetError):
+                await self.ask()
 
 
-def fail(breaker: Breaker, error: type[BaseException] = OSError) -> None:
-    with pytest.raises(error), breaker.guard():
-        raise error
+def run(scenario: Callable[[Machine], Awaitable[None]]) -> Machine:
+    async def main() -> Machine:
+        machine = Machine()
+        await scenario(machine)
+        machine.breaker.close()
+        return machine
+
+    return asyncio.run(main())
 
 
-def succeed(breaker: Breaker) -> None:
-    with breaker.guard():
-        pass
-
-
-def refuses(breaker: Breaker) -> bool:
-    try:
-        succeed(breaker)
-    except OpenError:
-        return True
-    return False
+async def turns(count: int = 10) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def test_failures_in_a_row_open_it() -> None:
-    breaker = Breaker("the store", failures=3, clock=Clock())
-    fail(breaker)
-    fail(breaker)
-    succeed(breaker)
-    fail(breaker)
-    fail(breaker)
-    assert not breaker.is_open
-    fail(breaker)
-    assert breaker.is_open
-    assert refuses(breaker)
+    async def scenario(machine: Machine) -> None:
+        await machine.fail(2)
+        machine.is_well = True
+        await machine.ask()
+        await machine.fail(2)
+        assert not machine.breaker.is_open
+        await machine.fail(1)
+        assert machine.breaker.is_open
+
+    run(scenario)
 
 
-def test_one_call_tries_after_a_pause_while_the_others_are_refused() -> None:
-    clock = Clock()
-    breaker = Breaker("the store", failures=1, pause=1, clock=clock)
-    fail(breaker)
-    clock.now += 1
-    with breaker.guard():
-        assert refuses(breaker)
-    assert not refuses(breaker)
-    assert not breaker.is_open
+def test_while_it_is_open_it_probes_and_nobody_else_asks() -> None:
+    async def scenario(machine: Machine) -> None:
+        await machine.fail(3)
+        for _ in range(5):
+            with pytest.raises(OpenError):
+                await machine.ask()
+            await turns(2)
+        assert machine.probes > 2
+        machine.is_well = True
+        await turns()
+        await machine.ask()
+        assert not machine.breaker.is_open
+
+    run(scenario)
 
 
-def test_a_try_that_fails_begins_another_pause() -> None:
-    clock = Clock()
-    breaker = Breaker("the store", failures=1, pause=1, clock=clock)
-    fail(breaker)
-    clock.now += 1
-    fail(breaker)
-    clock.now += 0.9
-    assert refuses(breaker)
-    clock.now += 0.1
-    assert not refuses(breaker)
+def test_once_it_is_well_it_is_not_probed() -> None:
+    async def scenario(machine: Machine) -> None:
+        await machine.fail(3)
+        machine.is_well = True
+        await turns()
+        probes = machine.probes
+        await turns()
+        assert machine.probes == probes
+        await machine.fail(2)
+        assert not machine.breaker.is_open
+
+    run(scenario)
+
+
+def test_a_call_that_began_before_does_not_close_it() -> None:
+    async def scenario(machine: Machine) -> None:
+        begun = machine.breaker.guard()
+        begun.__enter__()
+        await machine.fail(3)
+        begun.__exit__(None, None, None)
+        assert machine.breaker.is_open
+
+    run(scenario)
+
+
+def test_a_cancelled_call_says_nothing() -> None:
+    async def scenario(machine: Machine) -> None:
+        for _ in range(5):
+            with pytest.raises(asyncio.CancelledError), machine.breaker.guard():
+                raise asyncio.CancelledError
+        assert not machine.breaker.is_open
+
+    run(scenario)
 
 
 def test_the_log_tells_when_it_opens_and_closes(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    breaker = Breaker("the store", failures=2, pause=1, clock=clock)
+    async def scenario(machine: Machine) -> None:
+        await machine.fail(3)
+        machine.is_well = True
+        await turns()
+
     caplog.set_level("INFO")
-    for _ in range(3):
-        fail(breaker)
-        clock.now += 1
-    succeed(breaker)
-    succeed(breaker)
-    assert caplog.messages == ["the store fails, and is only tried now and then: OSError", "the store answers again"]
-
-
-def test_a_cancelled_try_leaves_room_for_the_next() -> None:
-    clock = Clock()
-    breaker = Breaker("the store", failures=1, pause=1, clock=clock)
-    fail(breaker)
-    clock.now += 1
-    fail(breaker, asyncio.CancelledError)
-    assert breaker.is_open
-    clock.now += 1
-    assert not refuses(breaker)
+    run(scenario)
+    assert caplog.messages == [
+        "the store fails, and is only probed until it is well: gone",
+        "the store is well again",
+    ]

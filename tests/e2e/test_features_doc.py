@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 
-from tests.conftest import PROJECT
+from tests.conftest import HOME, PROJECT
 from tests.e2e.test_readme import UNREPEATABLE, Reader
 
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (PROJECT / "docs" / "features.md").read_text(), re.DOTALL)
@@ -17,7 +18,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (PROJECT / "docs" / "features.md").re
 def test_its_commands_lead_to_the_answer_that_is_shown(tmp_path: Path) -> None:
     load, serve, curl, update, check = [block for language, block in BLOCKS if language == "sh"]
     (shown,) = [json.loads(block) for language, block in BLOCKS if language == "json"]
-    reader = Reader.arriving(tmp_path)
+    reader = replace(Reader.arriving(tmp_path), home=HOME / "bentoml")  # where a model is already
     assert reader.run(load) == "2 rows loaded into sqlite:///features.sqlite\n"
     server = reader.start(serve.replace("make serve", f"make serve PORT={reader.port}"))
     try:

@@ -45,8 +45,8 @@ def test_an_outage_is_answered_as_the_features_file_says(name: str) -> None:
     assert found.during["refuse"]["503"] > 0
     assert found.during["missing"]["MAYBE without debt"] > 0
     assert set(found.during["stale"]) == {"approved"}
-    assert "fails, and is only tried now and then" in found.log
-    assert "answers again" in found.log
+    assert "fails, and is only probed until it is well" in found.log
+    assert "is well again" in found.log
     assert "C-1" not in found.log
 
 
