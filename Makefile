@@ -13,8 +13,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
-.PHONY: help install serve train data test check docs bench lock lock-check load bento image container-test deploy-test \
-  export import rollback attack attack-test clients-test release-test notebook-test notebooks
+.PHONY: help install serve train data test check docs bench bench-architectures lock lock-check load bento image \
+  container-test deploy-test export import rollback attack attack-test clients-test release-test notebook-test notebooks
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -62,10 +62,10 @@ check: $(VENV)/installed-dev $(VENV)/installed-bench  ## Check style, types, and
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/cog --check -P -I . README.md docs/*.md
+	$(BIN)/cog --check -P -I . README.md docs/*.md bench/architectures/README.md
 
 docs: $(VENV)/installed-dev  ## Bring the tables and the diagram in README.md and docs/ up to date
-	$(BIN)/cog -r -P -I . README.md docs/*.md
+	$(BIN)/cog -r -P -I . README.md docs/*.md bench/architectures/README.md
 
 notebooks: $(VENV)/installed-dev $(VENV)/installed-notebook  ## Bring what the notebooks in examples/ show up to date
 	$(BIN)/python -m tests.notebook.executing
@@ -112,6 +112,9 @@ attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of ea
 
 bench: $(VENV)/installed-bench  ## Measure this service and its peers on this machine; needs wrk; about 20 minutes
 	$(BIN)/python -m bench $(ARGS)
+
+bench-architectures: $(VENV)/installed-bench  ## Measure a sync and an async scoring handler beside this service; needs redis-server; about an hour
+	$(BIN)/python -m bench.architectures $(ARGS)
 
 lock: $(VENV)/uv  ## Resolve the requirements files anew, for Python 3.11 to 3.13 on Linux and macOS
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 pyproject.toml --output-file requirements.txt

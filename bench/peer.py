@@ -35,7 +35,8 @@ class Peer:
     folder: Path = PROJECT
 
 
-def _bentoml(target: str) -> tuple[str, ...]:
+def bentoml_serve(target: str) -> tuple[str, ...]:
+    """Give the command that serves a service of BentoML."""
     return str(BIN / "bentoml"), "serve", target, "--production", "--port", "{port}"
 
 
@@ -48,12 +49,12 @@ def _gunicorn(app: str) -> tuple[str, ...]:
     return str(BIN / "gunicorn"), app, "--workers", "2", "--threads", "4", "--bind", "127.0.0.1:{port}"
 
 
-OURS = Peer("this service", _bentoml("service:svc"))
-SHARED_SOCKET = Peer("shared socket", _bentoml("bench.peers.shared_socket.service:svc"))
+OURS = Peer("this service", bentoml_serve("service:svc"))
+SHARED_SOCKET = Peer("shared socket", bentoml_serve("bench.peers.shared_socket.service:svc"))
 FASTAPI = Peer("FastAPI, two uvicorn workers", _uvicorn("bench.peers.fastapi_app:app"))
 TUTORIAL = Peer(
     "the tutorial's BentoML runner",
-    _bentoml("bench.peers.tutorial.service:svc"),
+    bentoml_serve("bench.peers.tutorial.service:svc"),
     {"BENTOML_CONFIG": str(PROJECT / "bench" / "peers" / "tutorial" / "bentoconfiguration.yaml")},
 )
 PEERS = (

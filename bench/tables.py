@@ -27,7 +27,11 @@ def load_results(experiment: str) -> Any:
 def markdown(experiment: str, **selection: Any) -> str:
     """Give the table of an experiment as Markdown. `selection` picks rows, such as connections=64."""
     rows = [row for row in load_results(experiment)["rows"] if selection.items() <= row.items()]
-    table = TABLES[experiment](rows)
+    return as_markdown(TABLES[experiment](rows))
+
+
+def as_markdown(table: Table) -> str:
+    """Write a table as Markdown."""
     table.box, table.title = box.MARKDOWN, None
     text = io.StringIO()
     Console(file=text, width=250).print(table)
@@ -36,14 +40,26 @@ def markdown(experiment: str, **selection: Any) -> str:
 
 def measured_on(experiment: str) -> str:
     """Say on which machine and with which versions an experiment ran."""
-    machine = load_results(experiment)["machine"]
+    return on_machine(load_results(experiment)["machine"])
+
+
+def on_machine(machine: dict[str, str]) -> str:
+    """Say on which machine something was measured."""
     return f"{machine['processor']}, {machine['system']}, Python {machine['python']}, {machine['date']}"
+
+
+def new_table(*headings: str) -> Table:
+    """Make a table with the first column to the left and the others to the right."""
+    table = Table()
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    return table
 
 
 def compared(rows: Sequence[Row], name: str = "") -> Table:
     """Tabulate services that were loaded in turn."""
     several = len({row["connections"] for row in rows}) > 1
-    table = _table(
+    table = new_table(
         name, *(["connections"] if several else []), "requests/s", "p50 ms", "p99 ms", "ratio", "errors", "MB"
     )
     for row in rows:
@@ -56,7 +72,7 @@ def compared(rows: Sequence[Row], name: str = "") -> Table:
 
 def sockets(rows: Sequence[Row]) -> Table:
     """Tabulate sockets with the share of the processor time that the busier worker took."""
-    table = _table("", "connections", "requests/s", "p99 ms", "ratio", "busier worker: median", "most")
+    table = new_table("", "connections", "requests/s", "p99 ms", "ratio", "busier worker: median", "most")
     for row in rows:
         shares = [max(spent) / max(sum(spent), 0.01) for spent in row["processor_seconds"]]
         figures = f"{row['requests_per_second']['median']:,.0f}", _ms(row["p99_ms"]), ratio(row["ratio"])
@@ -66,7 +82,7 @@ def sockets(rows: Sequence[Row]) -> Table:
 
 def large_batches(rows: Sequence[Row]) -> Table:
     """Tabulate batches, and single requests beside them."""
-    table = _table("", "median", "quartiles")
+    table = new_table("", "median", "quartiles")
     for row in rows:
         if "peer" in row:
             table.add_row(
@@ -81,7 +97,7 @@ def large_batches(rows: Sequence[Row]) -> Table:
 
 def open_loop(rows: Sequence[Row]) -> Table:
     """Tabulate fixed rates by their share of what saturates the service."""
-    table = _table("of saturation", "due/s", "decided/s", "p50 ms", "p99 ms", "503", "wrong", "unsent", "recovery s")
+    table = new_table("of saturation", "due/s", "decided/s", "p50 ms", "p99 ms", "503", "wrong", "unsent", "recovery s")
     for share in dict.fromkeys(row["of saturation"] for row in rows):
         same = [row for row in rows if row["of saturation"] == share]
         figures = {name: median(row[name] for row in same) for name in ("goodput", "p50_ms", "p99_ms", "saturation")}
@@ -99,7 +115,7 @@ def open_loop(rows: Sequence[Row]) -> Table:
 
 def containers(rows: Sequence[Row]) -> Table:
     """Tabulate containers by their size."""
-    table = _table("", "cores", "memory", "ready s", "requests/s", "p50 ms", "p99 ms", "errors", "MB")
+    table = new_table("", "cores", "memory", "ready s", "requests/s", "p50 ms", "p99 ms", "errors", "MB")
     for row in rows:
         if "seconds_to_ready" in row:
             table.add_row(
@@ -128,13 +144,6 @@ def _both(spread: dict[str, float], digits: int) -> tuple[str, str]:
 
 def _ms(spread: dict[str, float]) -> str:
     return f"{spread['median']:.2f}"
-
-
-def _table(*headings: str) -> Table:
-    table = Table()
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left")
-    return table
 
 
 TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {

@@ -64,12 +64,17 @@ class Redis:
         return int(statistics.get(f"cmdstat_{command}", {"calls": 0})["calls"])
 
 
-@contextmanager
-def redis_server(*options: str) -> Iterator[Redis]:
-    """Run one. Skips the test where there is no redis-server, or fails it where REQUIRE_NEIGHBOURS is set."""
+def require_redis_server() -> None:
+    """Skip the test where there is no redis-server, or fail it where REQUIRE_NEIGHBOURS is set."""
     if shutil.which("redis-server") is None:
         missing = "redis-server is not installed; on Debian and Ubuntu `apt-get install redis-server`"
         pytest.fail(missing) if os.environ.get("REQUIRE_NEIGHBOURS") else pytest.skip(missing)
+
+
+@contextmanager
+def redis_server(*options: str) -> Iterator[Redis]:
+    """Run one."""
+    require_redis_server()
     server = Redis(*options)
     try:
         yield server

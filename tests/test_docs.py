@@ -19,7 +19,7 @@ from credit_risk import __version__
 from tests.conftest import PROJECT
 
 DOCS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *PROJECT.glob("docs/**/*.md")]
-DOCS += [PROJECT / folder / "README.md" for folder in ("bench", "data", "examples/clients")]
+DOCS += [PROJECT / folder / "README.md" for folder in ("bench", "bench/architectures", "data", "examples/clients")]
 RESULTS = PROJECT / "bench" / "results"
 COMPARED = ("throughput", "accountable", "batching", "sockets")
 
