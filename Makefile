@@ -14,7 +14,8 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --n
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help install serve train data test check docs bench bench-architectures lock lock-check load bento image \
-  container-test deploy-test export import rollback attack attack-test clients-test release-test notebook-test notebooks
+  container-test deploy-test export import rollback attack attack-test clients-test release-test notebook-test notebooks \
+  neighbours-test
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -107,6 +108,9 @@ clients-test: $(VENV)/installed-dev  ## Test the callers in examples/clients, wi
 notebook-test: $(VENV)/installed-dev $(VENV)/installed-notebook  ## Test Python's face with pandas, and the notebooks in examples/
 	$(BIN)/python -m pytest tests/notebook $(ARGS)
 
+neighbours-test: $(VENV)/installed-dev  ## Test the service with a real MLServer behind it (.ci/model-server installs it)
+	$(BIN)/python -m pytest tests/neighbours $(ARGS)
+
 attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of each on a service of their own
 	$(BIN)/python -m pytest tests/attack $(ARGS)
 
@@ -123,6 +127,8 @@ lock: $(VENV)/uv  ## Resolve the requirements files anew, for Python 3.11 to 3.1
 	    pyproject.toml --output-file requirements-$$extra.txt; done
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --python-version 3.11 --python-platform linux --constraint requirements.txt \
 	  deploy/requirements.in --output-file deploy/requirements.txt
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --python-version 3.11 --python-platform linux deploy/mlserver.in \
+	  --output-file requirements-mlserver.txt
 
 lock-check: $(VENV)/uv  ## See whether every locked package has a wheel for every supported Python and platform
 	@for version in 3.11 3.12 3.13; do \

@@ -24,6 +24,7 @@ from credit_risk.serving.bento.service import CreditRiskService
 from credit_risk.serving.endpoints import Endpoints, Request
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.runner import AdaptiveRunner
+from credit_risk.serving.scoring import open_model_server
 
 
 @bentoml.service(name=SERVICE, service_class=CreditRiskService)
@@ -34,7 +35,8 @@ class CreditRiskClassifier:
         startup, metrics = svc.startup, Metrics(svc.paths)
         svc.tell_what_is_in_use(metrics)
         self._log = startup.log
-        self._decider = startup.decider(svc.current.terms, metrics.spent)
+        self._model_server = open_model_server(startup.settings, startup.model)
+        self._decider = startup.decider(svc.current.terms, metrics.spent, self._model_server)
         runner = AdaptiveRunner(self._decider, startup.batching, metrics)
         decoder = Decoder(startup.model.encoder.names)
         self.endpoints = Endpoints(runner, metrics, decoder, svc.current.on_file if startup.features else None)
@@ -58,8 +60,14 @@ class CreditRiskClassifier:
     def close_log(self) -> None:
         self._log.close()
 
+    @bentoml.on_shutdown
+    async def close_model_server(self) -> None:
+        if self._model_server:
+            await self._model_server.close()
+
     def __is_ready__(self) -> bool:
-        return not svc.drain.draining and self._log.is_healthy()
+        scores = self._model_server is None or self._model_server.is_ready
+        return scores and not svc.drain.draining and self._log.is_healthy()
 
     @bentoml.api(input_spec=ApplicationBody, output_spec=Decision)
     async def classify(self, request: Request, /) -> Response:

@@ -67,6 +67,10 @@ class DecisionRecord(BaseModel):
     request_id: str
     caller: Annotated[str | None, Field(description="Name of the caller's API key, if keys are required.")]
     on_file: Annotated[RecordedFile | None, Field(description="Only if the caller named a customer.")] = None
+    scored_by: Annotated[
+        str | None,
+        Field(description="The model server that scored, or `local` in its place; absent without a model server."),
+    ] = None
 
     @model_validator(mode="after")
     def _in_full(self) -> Self:

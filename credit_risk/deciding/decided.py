@@ -51,3 +51,4 @@ class Decided(NamedTuple):
     origin: Origin
     file: File | None  # what was taken from the customer's file
     renderer: Renderer  # of the model, policy and catalogue that it was made with
+    scored_by: str | None = None  # as in Score

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import repeat
 from time import perf_counter
@@ -57,7 +58,8 @@ class Decider:
 
     async def warm_up(self) -> None:
         """Score and explain an example, so that the first caller need not wait for it. No decision is made."""
-        await self._scoring.score([self._encoder.encode(EXAMPLE)], self._terms().policy.cutoffs.review_above)
+        with suppress(RequestError):  # another machine may be away
+            await self._scoring.score([self._encoder.encode(EXAMPLE)], self._terms().policy.cutoffs.review_above)
 
     async def decide(self, applications: Sequence[Case], origins: Sequence[Origin]) -> Outcomes:
         """Decide applications, in order.
@@ -156,7 +158,7 @@ def _decision(
     score: Score,
 ) -> Decided:
     """Apply the policy to a scored application."""
-    margin, probability, reasons = score
+    margin, probability, reasons, scored_by = score
     outcome = terms.policy.decide(probability, application, file.missing if file else ())
     return Decided(
         str(uuid7()),
@@ -172,4 +174,5 @@ def _decision(
         origin,
         file,
         terms.renderer,
+        scored_by,
     )

@@ -52,17 +52,17 @@ class Renderer:
 
     def record(self, decided: Decided) -> bytes:
         """Render the record, one line of JSON as `DecisionRecord` reads it."""
-        decision_id, time, application, row, margin, probability, score, status, reasons, warnings, origin, file, _ = (
-            decided
-        )
+        decision_id, time, application, row, margin, probability, score, status, reasons, warnings, origin, *_ = decided
         text = application.__pydantic_serializer__.to_json(application)  # model_dump_json, without its way there
         codes = ",".join([f'"{code}"' for code in warnings])
-        on_file = "" if file is None else _file_json(file)
+        on_file = "" if decided.file is None else _file_json(decided.file)
+        by = "" if decided.scored_by is None else f',"scored_by":"{decided.scored_by}"'
         return (
             f'{{"schema":{SCHEMA},"decision_id":"{decision_id}","time":"{time}","application":{text.decode()},'
             f'"application_sha256":"{sha256(text).hexdigest()}","features":"{row.hex()}","margin":{margin!r},'
             f'"probability_of_default":{probability!r},"score":{score},"status":"{status}",'
-            f'"reasons":[{_reasons_json(reasons)}],"warnings":[{codes}],{self._recorded_with},{_origin_json(origin)}{on_file}}}\n'
+            f'"reasons":[{_reasons_json(reasons)}],"warnings":[{codes}],{self._recorded_with},'
+            f"{_origin_json(origin)}{on_file}{by}}}\n"
         ).encode()
 
 

@@ -11,6 +11,8 @@ from credit_risk.model.explainer import Reasons
 from credit_risk.model.scorer import probability_of
 from credit_risk.model.store import StoredModel
 
+LOCAL = "local"  # scored in this process, because the model server failed
+
 
 class Score(NamedTuple):
     """What the model says about one row."""
@@ -18,6 +20,7 @@ class Score(NamedTuple):
     margin: float  # log odds of default
     probability: float  # of default, unrounded
     reasons: Reasons  # empty if the score alone approves
+    scored_by: str | None = None  # which model server, or LOCAL in its place; nobody is named if there is none
 
 
 class Scoring(Protocol):

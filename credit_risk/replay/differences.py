@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+from credit_risk.contract.decision import score_of
 from credit_risk.contract.record import DecisionRecord, RecordedReason
+from credit_risk.deciding.scoring import LOCAL
 from credit_risk.record.reader import Entry
 from credit_risk.replay.replayer import Again
 
@@ -57,12 +60,25 @@ def differences(recorded: DecisionRecord, again: Again) -> Iterator[str]:
         untold = [reason.code for reason in recorded.reasons if reason.code not in again.told]
         if untold:
             yield f"reasons: the catalogue has no text for {', '.join(untold)}"
+    follows = _follows_from(recorded) if recorded.scored_by not in (None, LOCAL) else {}
     for field, tolerance in TOLERANCES.items():
         if is_earlier and field in NOT_IN_SCHEMA_1:
             continue
-        old_value, new_value = getattr(recorded, field), getattr(new, field)
+        old_value, new_value = getattr(recorded, field), follows.get(field, getattr(new, field))
         if not _same(old_value, new_value, tolerance):
             yield f"{field}: {_shown(old_value)} on record, {_shown(new_value)} replayed"
+
+
+def _follows_from(recorded: DecisionRecord) -> dict[str, Any]:
+    """Give what follows from the probability that a model server gave.
+
+    It has the digits of a float32 and is held to the model's own. The margin is its log odds, and the score is that of
+    this margin: where the model's lies at the border of two scores, the one on record may be the other of the two.
+    """
+    probability = recorded.probability_of_default
+    if not (0 < probability < 1 and math.isfinite(recorded.margin)):
+        return {}
+    return {"margin": math.log(probability) - math.log1p(-probability), "score": score_of(recorded.margin)}
 
 
 def _shown(value: Any) -> str:

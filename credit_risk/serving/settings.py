@@ -15,9 +15,11 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from credit_risk.contract.errors import SettingError
+from credit_risk.deciding.open_inference import Address
 from credit_risk.model import LATEST
 from credit_risk.record.files import Fsync
 from credit_risk.serving.keys import KEYS_ARE, Keys
@@ -46,6 +48,15 @@ Origin = Annotated[
 ]
 
 
+def _model_address(text: str) -> str:
+    try:
+        Address.parse(text)
+    except ValueError:
+        shape = "v2+http://HOST:PORT/v2/models/NAME, with /versions/VERSION at its end if you want that version alone"
+        raise PydanticCustomError("address", f"must be {shape}") from None
+    return text
+
+
 def _decisions_folder() -> str:
     home = os.environ.get("BENTOML_HOME")
     return str((Path(home) if home else Path.home() / "bentoml") / "decisions")
@@ -61,6 +72,20 @@ class Settings(BaseSettings):
     ] = LATEST
     policy: Annotated[Path, Field(description="The policy file.")] = PROJECT / "policy.yaml"
     reasons: Annotated[Path, Field(description="The catalogue of reasons.")] = PROJECT / "reasons.yaml"
+    scoring: Annotated[
+        Annotated[str, AfterValidator(_model_address)] | None,
+        Field(
+            description="A model server that scores, such as `v2+http://localhost:8080/v2/models/credit_risk_model`; "
+            "unset, each worker scores."
+        ),
+    ] = None
+    scoring_timeout_ms: Annotated[
+        int, Field(ge=1, le=60_000, description="How long the model server may take to score a batch.")
+    ] = 1000
+    scoring_fallback: Annotated[
+        Literal["none", "local"],
+        Field(description="What to do while the model server fails: `none` answers 503, `local` scores in the worker."),
+    ] = "none"
     decision_log: Annotated[
         str,
         Field(min_length=1, description="Folder of the decision log, or `stdout`, or `off`."),

@@ -11,15 +11,17 @@ from credit_risk.deciding.completion import Completion
 from credit_risk.deciding.decider import Decider, Observe
 from credit_risk.deciding.feature_store import FeatureStore
 from credit_risk.deciding.log import DecisionLog, Log, NoLog
+from credit_risk.deciding.model_server import ModelServer
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.deciding.terms import CurrentTerms, Terms
 from credit_risk.model.store import StoredModel, load_model
 from credit_risk.record.writer import archive_at, open_writer
 from credit_risk.serving.batching import Batching, load_batching
-from credit_risk.serving.features import open_store
+from credit_risk.serving.features import check_store, open_store
 from credit_risk.serving.release import release_of
 from credit_risk.serving.rulebook import Rulebook, load_rulebook
+from credit_risk.serving.scoring import check_model_server
 from credit_risk.serving.settings import PROJECT, Settings, load_settings
 
 
@@ -40,6 +42,12 @@ class Startup:
         renderer = Renderer(self.model, rulebook.policy, rulebook.catalogue, self.release)
         return Terms(rulebook.policy, renderer, rulebook.on_file)
 
+    def check_neighbours(self) -> None:
+        """Ask the feature store and the model server, if there are any. Raises StartupError if one is not right."""
+        if self.features:
+            check_store(self.settings, self.features)
+        check_model_server(self.settings, self.model)
+
     def archive(self, rulebook: Rulebook) -> None:
         """Archive beside the decision log what decides under a rulebook. Raises SettingError if that is impossible."""
         archive_at(self.settings.decision_log, self.terms(rulebook).renderer.basis)
@@ -50,10 +58,11 @@ class Startup:
         self.archive(rulebook)
         return rulebook
 
-    def decider(self, terms: CurrentTerms, observe: Observe) -> Decider:
-        """Make what decides. This loads the model's booster, which takes a second."""
+    def decider(self, terms: CurrentTerms, observe: Observe, model_server: ModelServer | None = None) -> Decider:
+        """Make what decides. Without a `model_server` this loads the model's booster, which takes a second."""
+        scoring = model_server or InProcessScoring(self.model)
         completer = Completion(self.features) if self.features else None
-        return Decider(self.model.encoder, InProcessScoring(self.model), terms, self.log, observe, completer)
+        return Decider(self.model.encoder, scoring, terms, self.log, observe, completer)
 
 
 def start_up(configuration: Mapping[str, Any], rulebook: Rulebook | None = None) -> Startup:

@@ -77,13 +77,22 @@ def test_a_record_is_what_the_schema_gives(model: StoredModel, synthetic: Datase
     recording(model, [*synthetic.applications[:200], EXAMPLE], record_files(tmp_path), origin=CALLER)
     for line in lines_of(tmp_path):
         written = json.loads(line)
-        described = json.loads(
-            DecisionRecord.model_validate_json(line).model_dump_json(by_alias=True, exclude_unset=True)
-        )
+        record = DecisionRecord.model_validate_json(line)
+        described = json.loads(record.model_dump_json(by_alias=True, exclude_unset=True))
         assert list(written) == list(described)
         assert described | {"time": written["time"]} == written
         application = line[line.index(b'"application":') + 14 : line.index(b',"application_sha256"')]
         assert hashlib.sha256(application).hexdigest() == written["application_sha256"]
+
+
+@pytest.mark.parametrize("scored_by", ["local", "v2+http://[::1]:8080/v2/models/credit_risk_model/versions/1"])
+def test_who_scored_is_on_record_only_behind_a_model_server(model: StoredModel, scored_by: str) -> None:
+    [decided] = decide(decider_of(model), [EXAMPLE])
+    without = renderer_of(model).record(decided)
+    line = renderer_of(model).record(decided._replace(scored_by=scored_by))
+    assert line == without[:-2] + f',"scored_by":"{scored_by}"}}\n'.encode()
+    assert DecisionRecord.model_validate_json(line).scored_by == scored_by
+    assert DecisionRecord.model_validate_json(without).scored_by is None
 
 
 @given(request_id=st.text(max_size=50))

@@ -33,7 +33,9 @@ def test_a_service_is_reached_from_this_machine_only(service: dict[str, Any]) ->
 def test_mounted_files_are_here_and_read_only(service: dict[str, Any]) -> None:
     for volume in service.get("volumes", ()):
         source = volume.split(":")[0]
-        if source.startswith("./"):
+        if source.startswith("${"):  # named by who starts it
+            assert volume.endswith(":ro")
+        elif source.startswith("./"):
             assert (DEPLOY / source).exists()
             assert volume.endswith(":ro")
         else:
@@ -56,6 +58,14 @@ def test_the_service_can_write_to_tmp_alone_and_has_time_to_end() -> None:
     assert service["tmpfs"] == ["/tmp"]
     assert service["stop_grace_period"] == "30s"
     assert service["mem_limit"] == "512m"
+
+
+def test_the_model_server_is_there_only_if_it_is_asked_for() -> None:
+    server = SERVICES["model-server"]
+    assert server["profiles"] == ["model-server"]
+    assert SERVICES["credit-risk"]["depends_on"]["model-server"] == {"condition": "service_healthy", "required": False}
+    assert (DEPLOY / server["build"]["context"] / server["build"]["dockerfile"]).is_file()
+    assert server["volumes"][0].split(":")[-2] == "/models"
 
 
 def test_prometheus_and_grafana_find_each_other_by_name() -> None:

@@ -38,7 +38,6 @@ from credit_risk.serving.bento.process import check_port, end_with_a_worker, end
 from credit_risk.serving.bento.protocol import speak_for
 from credit_risk.serving.bento.shutdown import take_over_sigterm
 from credit_risk.serving.endpoints import Endpoints
-from credit_risk.serving.features import check_store
 from credit_risk.serving.http.access import Access
 from credit_risk.serving.http.admission import Admission
 from credit_risk.serving.http.browsers import Confined
@@ -102,8 +101,7 @@ class CreditRiskService(bentoml.Service[T]):
         with _refuse_to_start_wrong():
             check_port(http.host.get(), http.port.get())
             check_place(self.startup.settings.decision_log)
-            if self.startup.features:
-                check_store(self.startup.settings, self.startup.features)
+            self.startup.check_neighbours()
             self.startup.archive(self.startup.rulebook)
         reserve_port()
         take_over_sighup(lambda: self.handover.reload(self.startup.load_rulebook))
