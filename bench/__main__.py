@@ -19,6 +19,7 @@ from bench.container import containers
 from bench.experiment import Row
 from bench.large_batches import large_batches
 from bench.load import require_wrk
+from bench.model_server import model_server
 from bench.overload import open_loops
 from bench.plot import PLOTS
 from bench.tables import RESULTS, TABLES
@@ -32,6 +33,7 @@ EXPERIMENTS: dict[str, Callable[..., list[Row]]] = {
     "sockets": sockets,
     "large-batches": large_batches,
     "open-loop": open_loops,
+    "model-server": model_server,
 }
 BY_NAME_ALONE = ("versions", "containers")  # they need another checkout, and an image
 console = Console(width=160)

@@ -23,6 +23,7 @@ from credit_risk.serving.settings import PROJECT
 PORT = 3055  # of the first service
 URL = f"http://127.0.0.1:{PORT}"
 BIN = Path(sys.executable).parent
+LIVEZ = "/livez"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Peer:
     command: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     folder: Path = PROJECT
+    ready: str = LIVEZ  # the path that answers once it may be loaded
 
 
 def bentoml_serve(target: str) -> tuple[str, ...]:
@@ -52,6 +54,7 @@ def _gunicorn(app: str) -> tuple[str, ...]:
 OURS = Peer("this service", bentoml_serve("service:svc"))
 SHARED_SOCKET = Peer("shared socket", bentoml_serve("bench.peers.shared_socket.service:svc"))
 FASTAPI = Peer("FastAPI, two uvicorn workers", _uvicorn("bench.peers.fastapi_app:app"))
+REMOTE = Peer("FastAPI, a request to MLServer for each", _uvicorn("bench.peers.remote_app:app"))
 TUTORIAL = Peer(
     "the tutorial's BentoML runner",
     bentoml_serve("bench.peers.tutorial.service:svc"),
@@ -106,7 +109,7 @@ def running(peer: Peer, port: int = PORT) -> Iterator[Running]:
             start_new_session=True,
         )
         try:
-            _wait_until_ready(process, port, log)
+            _wait_until_ready(process, port, log, peer.ready)
             time.sleep(2)  # until the second worker answers too
             yield Running(process, port)
         finally:
@@ -119,14 +122,16 @@ def running(peer: Peer, port: int = PORT) -> Iterator[Running]:
                 process.wait()
 
 
-def _wait_until_ready(process: psutil.Popen, port: int, log: IO[bytes], seconds: float = 60) -> None:
+def _wait_until_ready(process: psutil.Popen, port: int, log: IO[bytes], path: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).close()
             return
-        except urllib.error.HTTPError:  # it answers, if only that it has no such route
-            return
+        except urllib.error.HTTPError:
+            if path == LIVEZ:  # it answers, if only that it has no such route
+                return
+            time.sleep(0.1)
         except OSError:
             time.sleep(0.1)
     log.seek(0)

@@ -152,6 +152,7 @@ TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {
     "batching": lambda rows: compared(rows, "max_batch_size"),
     "versions": compared,
     "sockets": sockets,
+    "model-server": compared,
     "large-batches": large_batches,
     "open-loop": open_loop,
     "containers": containers,
