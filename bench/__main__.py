@@ -17,6 +17,7 @@ from rich.console import Console
 from bench import machine
 from bench.container import containers
 from bench.experiment import Row
+from bench.features import features
 from bench.large_batches import large_batches
 from bench.load import require_wrk
 from bench.model_server import model_server
@@ -34,6 +35,7 @@ EXPERIMENTS: dict[str, Callable[..., list[Row]]] = {
     "large-batches": large_batches,
     "open-loop": open_loops,
     "model-server": model_server,
+    "features": features,
 }
 BY_NAME_ALONE = ("versions", "containers")  # they need another checkout, and an image
 console = Console(width=160)

@@ -26,9 +26,15 @@ def all_running(peers: Mapping[str, Peer]) -> Iterator[dict[str, Running]]:
 
 
 def compare(
-    services: Mapping[str, Running], bodies: Path, *, connections: int, slices: int, seconds: float, say: Say
+    services: Mapping[str, Running],
+    bodies: Path | Mapping[str, Path],
+    *,
+    connections: int,
+    slices: int,
+    seconds: float,
+    say: Say,
 ) -> list[Row]:
-    """Load the services in turn, and compare the first with each.
+    """Load the services in turn, and compare the first with each. `bodies` may differ from service to service.
 
     Gives a row each: its figures, the ratio of the first one's requests a second to its own, and the processor seconds
     of each of its processes in every slice.
@@ -38,7 +44,8 @@ def compare(
     for number in range(slices + 1):
         for name in services if number % 2 else reversed(list(services)):
             before = services[name].processor_seconds()
-            measured = load("/classify", bodies, connections=connections, seconds=seconds, url=services[name].url)
+            file = bodies if isinstance(bodies, Path) else bodies[name]
+            measured = load("/classify", file, connections=connections, seconds=seconds, url=services[name].url)
             after = services[name].processor_seconds()
             if number:  # the first slice warms up
                 loads[name].append(measured)

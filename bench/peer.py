@@ -55,6 +55,7 @@ OURS = Peer("this service", bentoml_serve("service:svc"))
 SHARED_SOCKET = Peer("shared socket", bentoml_serve("bench.peers.shared_socket.service:svc"))
 FASTAPI = Peer("FastAPI, two uvicorn workers", _uvicorn("bench.peers.fastapi_app:app"))
 REMOTE = Peer("FastAPI, a request to MLServer for each", _uvicorn("bench.peers.remote_app:app"))
+PER_REQUEST = Peer("FastAPI that asks Redis for each", _uvicorn("bench.peers.per_request_app:app"))
 TUTORIAL = Peer(
     "the tutorial's BentoML runner",
     bentoml_serve("bench.peers.tutorial.service:svc"),

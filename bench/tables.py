@@ -70,6 +70,16 @@ def compared(rows: Sequence[Row], name: str = "") -> Table:
     return table
 
 
+def features(rows: Sequence[Row]) -> Table:
+    """Tabulate feature stores, with what each batch asked of them."""
+    table = new_table("fields from", "requests/s", "p50 ms", "p99 ms", "ratio", "errors", "MGETs a batch", "in memory")
+    for row in rows:
+        figures = [f"{row['requests_per_second']['median']:,.0f}", _ms(row["p50_ms"]), _ms(row["p99_ms"])]
+        asked = (f"{row['mgets_per_batch']:.2f}", f"{row['in_memory']:.0%}") if "in_memory" in row else ("", "")
+        table.add_row(row["name"], *figures, ratio(row["ratio"]), str(row["non_2xx"] + row["failed"]), *asked)
+    return table
+
+
 def sockets(rows: Sequence[Row]) -> Table:
     """Tabulate sockets with the share of the processor time that the busier worker took."""
     table = new_table("", "connections", "requests/s", "p99 ms", "ratio", "busier worker: median", "most")
@@ -156,4 +166,5 @@ TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {
     "large-batches": large_batches,
     "open-loop": open_loop,
     "containers": containers,
+    "features": features,
 }
