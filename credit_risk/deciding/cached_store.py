@@ -42,41 +42,56 @@ class CachedStore:
         self._seconds = seconds
         self._unknown_seconds = unknown_seconds
         self._clock = clock
-        self._under_way: dict[str, asyncio.Task[dict[str, Found]]] = {}
+        self._under_way: dict[str, asyncio.Future[dict[str, Found]]] = {}
 
     async def look_up(self, customers: Sequence[str]) -> list[Found]:
-        now = self._clock()
         found: dict[str, Found] = {}
-        shared: set[asyncio.Task[dict[str, Found]]] = set()
-        new: list[str] = []
-        for customer in dict.fromkeys(customers):
-            kept = self._kept.get(customer)
-            if kept is not None and now < kept.until:
-                found[customer] = kept.found
-            elif customer in self._under_way:
-                shared.add(self._under_way[customer])
-            else:
-                new.append(customer)
-        if new:
-            # A task of its own, because others share it: it goes on if the batch that began it is cancelled.
-            task = asyncio.get_running_loop().create_task(self._ask(new))
-            self._under_way.update(dict.fromkeys(new, task))
-            shared.add(task)
-        for each in shared:
-            found |= await asyncio.shield(each)
+        lacking: Sequence[str] = customers
+        while lacking:
+            new = self._take(lacking, found)
+            if new:
+                found |= await self._ask(new)
+            others = {self._under_way[customer] for customer in lacking if customer in self._under_way}
+            if others:
+                await asyncio.wait(others)
+                for other in others:
+                    found |= other.result()  # nothing, if the batch that asked is gone
+            lacking = [customer for customer in lacking if customer not in found]
         return [found[customer] for customer in customers]
 
     async def close(self) -> None:
         await self._store.close()
 
+    def _take(self, customers: Sequence[str], found: dict[str, Found]) -> list[str]:
+        """Take from memory what still counts. Gives the customers whom nobody has asked for yet."""
+        now = self._clock()
+        new = []
+        for customer in dict.fromkeys(customers):
+            kept = self._kept.get(customer)
+            if kept is not None and now < kept.until:
+                found[customer] = kept.found
+            elif customer not in self._under_way:
+                new.append(customer)
+        return new
+
     async def _ask(self, customers: Sequence[str]) -> dict[str, Found]:
+        """Ask the store, while others who need the same customers wait for what it says."""
+        said: asyncio.Future[dict[str, Found]] = asyncio.get_running_loop().create_future()
+        self._under_way.update(dict.fromkeys(customers, said))
+        found: dict[str, Found] = {}
+        try:
+            found = await self._answer(customers)
+        finally:
+            for customer in customers:
+                del self._under_way[customer]
+            said.set_result(found)
+        return found
+
+    async def _answer(self, customers: Sequence[str]) -> dict[str, Found]:
         try:
             found = dict(zip(customers, await self._store.look_up(customers), strict=True))
         except StoreError as error:
             found = dict.fromkeys(customers, error)
-        finally:
-            for customer in customers:
-                del self._under_way[customer]
         now = self._clock()
         for customer, profile in found.items():
             if isinstance(profile, StoreError):

@@ -9,8 +9,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import redis
 import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -42,13 +40,10 @@ class RedisStore:
         self._seconds = seconds
         self._breaker = Breaker(f"The feature store {self.source}", lambda: self._ask([]))
         self._generation = ""
-        self._redis: Any = redis.asyncio.from_url(
-            url,
-            single_connection_client=True,
-            socket_connect_timeout=seconds,
-            # A connection that the server has closed meanwhile is opened anew once. What is slow is not asked again.
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        )
+        # The connection itself, because redis-py's client around it costs more than the round trip.
+        pool: Any = redis.asyncio.ConnectionPool.from_url(url, socket_connect_timeout=seconds)
+        self._connection = pool.make_connection()
+        self._turn = asyncio.Lock()  # of batches on the one connection
 
     async def look_up(self, customers: Sequence[str]) -> list[Profile | None]:
         try:
@@ -64,7 +59,7 @@ class RedisStore:
 
     async def close(self) -> None:
         self._breaker.close()
-        await self._redis.aclose()
+        await self._connection.disconnect()
 
     async def _ask(self, customers: Sequence[str]) -> list[bytes | None]:
         async with asyncio.timeout(self._seconds):
@@ -76,12 +71,27 @@ class RedisStore:
             keys = [key_of(generation, customer) for customer in customers]
             current: bytes | None
             found: list[bytes | None]
-            current, *found = await self._redis.mget([CURRENT, *keys])
+            current, *found = await self._exchange("MGET", CURRENT, *keys)
             if current is None:
                 raise RedisError("nothing is loaded")
             if current.decode() == generation:
                 return found
             generation = self._generation = current.decode()
+
+    async def _exchange(self, *command: str) -> Any:
+        async with self._turn:
+            try:
+                return await self._send(command)
+            except RedisConnectionError:  # the server may have closed it meanwhile; it is opened anew
+                return await self._send(command)
+
+    async def _send(self, command: Sequence[str]) -> Any:
+        try:
+            await self._connection.send_command(*command)
+            return await self._connection.read_response()
+        except BaseException:  # the rest of this answer must not be taken for the next one
+            await self._connection.disconnect(nowait=True)
+            raise
 
 
 def check_redis(url: str) -> str | None:
