@@ -23,6 +23,7 @@ from bench.load import require_wrk
 from bench.model_server import model_server
 from bench.overload import open_loops
 from bench.plot import PLOTS
+from bench.serving_batching import serving_batching
 from bench.tables import RESULTS, TABLES
 from bench.throughput import accountable, batching, sockets, throughput, versions
 from credit_risk.serving.settings import PROJECT
@@ -36,6 +37,7 @@ EXPERIMENTS: dict[str, Callable[..., list[Row]]] = {
     "open-loop": open_loops,
     "model-server": model_server,
     "features": features,
+    "serving-batching": serving_batching,
 }
 BY_NAME_ALONE = ("versions", "containers")  # they need another checkout, and an image
 console = Console(width=160)

@@ -36,7 +36,23 @@ def plot_open_loop(rows: Sequence[Row], path: Path) -> None:
     draw(path, panels, x="load, of saturation")
 
 
-PLOTS = {"throughput": plot_throughput, "open-loop": plot_open_loop}
+def plot_serving_batching(rows: Sequence[Row], path: Path) -> None:
+    """Draw requests a second and p99 by the size of batches, a line for each place and waiting time."""
+    panels = []
+    for (title, y), figure in ((THROUGHPUT, "requests_per_second"), (LATENCY, "p99_ms")):
+        series: Series = {}
+        for row in sorted(rows, key=lambda row: row["size"]):
+            waits = f", waits {row['wait_ms']} ms" if row["wait_ms"] else ""
+            series.setdefault(f"{row['batches']}{waits}", {})[row["size"]] = row[figure]["median"]
+        panels.append((title, y, series))
+    draw(path, panels, x="largest batch (1 is off)")
+
+
+PLOTS = {
+    "throughput": plot_throughput,
+    "open-loop": plot_open_loop,
+    "serving-batching": plot_serving_batching,
+}
 
 
 def _series(rows: Sequence[Row], figure: str) -> Series:

@@ -163,6 +163,7 @@ TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {
     "versions": compared,
     "sockets": sockets,
     "model-server": compared,
+    "serving-batching": lambda rows: compared(rows, "where and how"),
     "large-batches": large_batches,
     "open-loop": open_loop,
     "containers": containers,
