@@ -108,7 +108,7 @@ clients-test: $(VENV)/installed-dev  ## Test the callers in examples/clients, wi
 notebook-test: $(VENV)/installed-dev $(VENV)/installed-notebook  ## Test Python's face with pandas, and the notebooks in examples/
 	$(BIN)/python -m pytest tests/notebook $(ARGS)
 
-neighbours-test: $(VENV)/installed-dev  ## Test the service with a real MLServer behind it (.ci/model-server installs it)
+neighbours-test: $(VENV)/installed-dev $(VENV)/installed-bench  ## Test the service with a real MLServer (.ci/model-server) and a redis-server
 	$(BIN)/python -m pytest tests/neighbours $(ARGS)
 
 attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of each on a service of their own
