@@ -68,6 +68,12 @@ def test_the_model_server_is_there_only_if_it_is_asked_for() -> None:
     assert server["volumes"][0].split(":")[-2] == "/models"
 
 
+def test_the_feature_store_is_there_only_if_it_is_asked_for() -> None:
+    assert SERVICES["features"]["profiles"] == ["features"]
+    assert SERVICES["credit-risk"]["depends_on"]["features"] == {"condition": "service_healthy", "required": False}
+    assert "CREDIT_RISK_FEATURES" in SERVICES["credit-risk"]["environment"]
+
+
 def test_prometheus_and_grafana_find_each_other_by_name() -> None:
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
     host, _, port = scraped["static_configs"][0]["targets"][0].partition(":")
