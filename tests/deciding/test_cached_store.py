@@ -138,3 +138,49 @@ def test_an_error_of_another_kind_is_not_kept() -> None:
     with pytest.raises(KeyError):
         look_up(cache, "A")
     assert look_up(cache, "A") == [Profile.of(INCOME)]
+
+
+def test_those_who_are_wanted_at_the_same_time_are_fetched_together() -> None:
+    async def run() -> None:
+        first = asyncio.create_task(cache.prefetch("A"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(cache.prefetch(customer)) for customer in ("B", "C", "A", "B")]
+        await asyncio.sleep(0)
+        store.may_answer.set()
+        await asyncio.gather(first, *others)
+        assert await cache.look_up(["A", "B", "C"]) == [Profile.of(INCOME), Profile.of(INCOME), None]
+
+    store = SlowStore()
+    cache = cached(store)
+    asyncio.run(run())
+    assert store.calls == [["A"], ["B", "C"]]
+
+
+def test_who_goes_away_while_they_are_fetched_harms_nobody() -> None:
+    async def run() -> None:
+        gone, stays = asyncio.create_task(cache.prefetch("A")), asyncio.create_task(cache.prefetch("A"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        store.may_answer.set()
+        await stays
+        assert gone.cancelled()
+
+    store = SlowStore()
+    cache = cached(store)
+    asyncio.run(run())
+    assert store.calls == [["A"]]
+
+
+def test_a_fetch_that_fails_leaves_it_to_the_batch() -> None:
+    async def run() -> list[Found]:
+        await cache.prefetch("A")
+        return await cache.look_up(["A"])
+
+    store = FakeFeatureStore({"A": INCOME})
+    store.error = StoreError("gone")
+    cache = cached(store)
+    (found,) = asyncio.run(run())
+    assert isinstance(found, StoreError)
+    store.error = None
+    assert asyncio.run(run()) == [Profile.of(INCOME)]
