@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ class _Kept(NamedTuple):
     until: float  # monotonic; how long it counts
 
 
-class CachedStore(FeatureStore):
+class CachedStore:
     """A feature store in front of another.
 
     It keeps what was found, and who is unknown, for a number of seconds each. Batches that need the same customer at
@@ -44,8 +43,6 @@ class CachedStore(FeatureStore):
         self._unknown_seconds = unknown_seconds
         self._clock = clock
         self._under_way: dict[str, asyncio.Future[dict[str, Found]]] = {}
-        self._wanted: dict[str, asyncio.Future[None]] = {}  # by customers to be prefetched
-        self._fetching: asyncio.Task[None] | None = None
 
     async def look_up(self, customers: Sequence[str]) -> list[Found]:
         found: dict[str, Found] = {}
@@ -62,32 +59,8 @@ class CachedStore(FeatureStore):
             lacking = [customer for customer in lacking if customer not in found]
         return [found[customer] for customer in customers]
 
-    async def prefetch(self, customer: str) -> None:
-        kept = self._kept.get(customer)
-        if kept is not None and self._clock() < kept.until:
-            return
-        loop = asyncio.get_running_loop()
-        fetched = self._wanted.get(customer)
-        if fetched is None:
-            fetched = self._wanted[customer] = loop.create_future()
-        if self._fetching is None:
-            self._fetching = loop.create_task(self._fetch())
-        await asyncio.shield(fetched)  # others may wait for it, too
-
     async def close(self) -> None:
-        if self._fetching is not None:
-            self._fetching.cancel()
         await self._store.close()
-
-    async def _fetch(self) -> None:
-        """Look up who is wanted, all at once, until nobody is. Meanwhile the next ones gather."""
-        while self._wanted:
-            wanted, self._wanted = self._wanted, {}
-            with suppress(Exception):  # whoever decides about them asks again, and finds the same fault
-                await self.look_up(list(wanted))
-            for fetched in wanted.values():
-                fetched.set_result(None)
-        self._fetching = None
 
     def _take(self, customers: Sequence[str], found: dict[str, Found]) -> list[str]:
         """Take from memory what still counts. Gives the customers whom nobody has asked for yet."""

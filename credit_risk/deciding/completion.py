@@ -51,10 +51,6 @@ class Completer(Protocol):
     async def complete(self, asked: Sequence[Case], on_file: FieldsOnFile | None) -> list[Completed | RequestError]:
         """Complete applications, in order. One that can't be completed gets an error of its own."""
 
-    async def prepare(self, asked: CustomerApplication) -> None:  # noqa: ARG002 - by default there is nothing to do
-        """Fetch ahead what an application will need, so that its batch need not wait. It never fails."""
-        return
-
 
 class Completion:
     """Completes the applications of a batch with one look-up."""
@@ -83,10 +79,6 @@ class Completion:
             else:
                 completed.append(Completed.of(each))
         return completed
-
-    async def prepare(self, asked: CustomerApplication) -> None:
-        if asked.lacking:
-            await self.store.prefetch(asked.customer)
 
     def _complete_at_once(
         self, asked: CustomerApplication, found: Found, on_file: FieldsOnFile | None, now: float

@@ -16,7 +16,6 @@ from typing import cast
 from uuid_utils import uuid7
 
 from credit_risk.contract.application import EXAMPLE, CreditApplication
-from credit_risk.contract.customer import CustomerApplication
 from credit_risk.contract.decision import score_of
 from credit_risk.contract.errors import RequestError
 from credit_risk.contract.faults import located
@@ -61,11 +60,6 @@ class Decider:
         """Score and explain an example, so that the first caller need not wait for it. No decision is made."""
         with suppress(RequestError):  # another machine may be away
             await self._scoring.score([self._encoder.encode(EXAMPLE)], self._terms().policy.cutoffs.review_above)
-
-    async def prepare(self, application: CustomerApplication) -> None:
-        """Fetch ahead what is on file for an application, so that its batch need not wait. It never fails."""
-        if self._completer is not None:
-            await self._completer.prepare(application)
 
     async def decide(self, applications: Sequence[Case], origins: Sequence[Origin]) -> Outcomes:
         """Decide applications, in order.

@@ -49,10 +49,6 @@ class FeatureStore(Protocol):
         A customer who could not be looked up gets an error in their place. Raises StoreError if none could be.
         """
 
-    async def prefetch(self, customer: str) -> None:  # noqa: ARG002 - by default there is nothing to do
-        """Have a customer in memory soon, if the store has a memory, in a look-up with others. It never fails."""
-        return
-
     async def close(self) -> None:
         """Give up connections and files."""
 
@@ -75,7 +71,7 @@ def unpack(packed: bytes | None) -> Profile | None:
     return Profile({}, is_readable=False)
 
 
-class FakeFeatureStore(FeatureStore):
+class FakeFeatureStore:
     """A store for tests. It knows these customers, or raises `error` if one is set."""
 
     source = "fake"

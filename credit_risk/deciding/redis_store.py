@@ -15,7 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from credit_risk.contract.errors import FeaturesError
 from credit_risk.deciding.breaker import Breaker, OpenError
-from credit_risk.deciding.feature_store import FeatureStore, Profile, StoreError, unpack
+from credit_risk.deciding.feature_store import Profile, StoreError, unpack
 
 PREFIX = "credit-risk"
 CURRENT = f"{PREFIX}:generation"  # names the generation of profiles that counts
@@ -27,7 +27,7 @@ def key_of(generation: str, customer: str) -> str:
     return f"{PREFIX}:{generation}:{customer}"
 
 
-class RedisStore(FeatureStore):
+class RedisStore:
     """Looks up a batch with one MGET, which also tells which generation counts.
 
     Only if that has changed, one more MGET is needed. An empty Redis counts as down: nobody is unknown to a store that

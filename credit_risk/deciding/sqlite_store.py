@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from credit_risk.contract.errors import FeaturesError
-from credit_risk.deciding.feature_store import FeatureStore, Profile, StoreError, unpack
+from credit_risk.deciding.feature_store import Profile, StoreError, unpack
 
 SCHEMA = "CREATE TABLE profiles (customer TEXT PRIMARY KEY, profile BLOB NOT NULL) WITHOUT ROWID"
 _LOOK_UP = "SELECT customer, profile FROM profiles WHERE customer IN (SELECT value FROM json_each(?))"
 
 
-class SQLiteStore(FeatureStore):
+class SQLiteStore:
     """Reads the file on the event loop: a look-up takes microseconds, and nothing ever locks the file.
 
     Whoever loads it puts a new file in its place, which is noticed at the next look-up.

@@ -15,7 +15,7 @@ from credit_risk.contract.errors import ModelError, RequestError
 from credit_risk.contract.on_file import FieldsOnFile
 from credit_risk.contract.policy import Policy
 from credit_risk.contract.record import DecisionRecord
-from credit_risk.deciding.completion import Case, Completed, Completer, File
+from credit_risk.deciding.completion import Case, Completed, File
 from credit_risk.deciding.decided import Origin
 from credit_risk.deciding.decider import Decider
 from credit_risk.deciding.log import NoLog
@@ -55,7 +55,7 @@ class ScoresAlone:
         return [Score(margin, probability_of(margin), ()) for margin in margins]
 
 
-class AsRecorded(Completer):
+class AsRecorded:
     """Takes applications as they were completed then, so that no store needs to be asked."""
 
     async def complete(self, asked: Sequence[Case], on_file: FieldsOnFile | None) -> list[Completed | RequestError]:  # noqa: ARG002 - the seam's

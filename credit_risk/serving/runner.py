@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
-from credit_risk.contract.customer import Asked, CustomerApplication
+from credit_risk.contract.customer import Asked
 from credit_risk.contract.errors import UnavailableError
 from credit_risk.contract.refusals import QUEUE_FULL, WAITED_TOO_LONG
 from credit_risk.deciding.decided import Decided, Origin
@@ -61,13 +61,8 @@ class AdaptiveRunner:
     async def run(self, application: Asked, origin: Origin, arrived: float | None = None) -> Decided:
         """Decide one application, which arrived then (perf_counter), or else now.
 
-        What is on file for it is fetched before it queues, so that others need not wait for that. Raises
-        UnavailableError if the service is overloaded, and whatever the decider found wrong.
+        Raises UnavailableError if the service is overloaded, and whatever the decider found wrong.
         """
-        if isinstance(application, CustomerApplication):
-            begun = perf_counter()
-            await self._decider.prepare(application)
-            self._metrics.spent("look_up", perf_counter() - begun)
         if len(self._queue) >= self._max_queue:
             self._metrics.shed(QUEUE_FULL)
             raise UnavailableError(QUEUE_FULL)
