@@ -52,11 +52,26 @@ class Renderer:
 
     def record(self, decided: Decided) -> bytes:
         """Render the record, one line of JSON as `DecisionRecord` reads it."""
-        decision_id, time, application, row, margin, probability, score, status, reasons, warnings, origin, *_ = decided
+        (
+            decision_id,
+            time,
+            application,
+            row,
+            margin,
+            probability,
+            score,
+            status,
+            reasons,
+            warnings,
+            origin,
+            file,
+            _,
+            scored_by,
+        ) = decided
         text = application.__pydantic_serializer__.to_json(application)  # model_dump_json, without its way there
         codes = ",".join([f'"{code}"' for code in warnings])
-        on_file = "" if decided.file is None else _file_json(decided.file)
-        by = "" if decided.scored_by is None else f',"scored_by":"{decided.scored_by}"'
+        on_file = "" if file is None else _file_json(file)
+        by = "" if scored_by is None else f',"scored_by":"{scored_by}"'
         return (
             f'{{"schema":{SCHEMA},"decision_id":"{decision_id}","time":"{time}","application":{text.decode()},'
             f'"application_sha256":"{sha256(text).hexdigest()}","features":"{row.hex()}","margin":{margin!r},'

@@ -63,7 +63,8 @@ class Endpoints:
         self._on_file = on_file
         self.metrics = metrics
         self._decoder = decoder
-        self._classify = partial(self._decide_one, self._parse)
+        parse: Parse = parse_application if on_file is None else self._parse_asked
+        self._classify = partial(self._decide_one, parse)
 
     async def classify(self, request: Request) -> Answer:
         """Decide one application, sent as a JSON object."""
@@ -83,8 +84,8 @@ class Endpoints:
         """Decide the rows of a table as pandas writes it, or of CSV. The decisions come in the same order."""
         return await self._answer(partial(self._decide_many, self._parse_table), request)
 
-    def _parse(self, body: bytes) -> Asked:
-        return parse_application(body) if self._on_file is None else parse_asked(body, self._on_file())
+    def _parse_asked(self, body: bytes) -> Asked:
+        return parse_asked(body, self._on_file() if self._on_file else frozenset())
 
     def _parse_in_parts(self, body: bytes) -> Iterator[Sequence[Asked]]:
         return parse_in_parts(body, self._on_file and self._on_file())

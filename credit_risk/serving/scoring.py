@@ -1,18 +1,22 @@
-"""What scores: the model in this process, or a model server that serves the same one."""
+"""What scores: the model in this process, or a model server that serves the same one.
+
+What speaks to a model server is imported only if there is one: aiohttp takes some 20 MB in each process.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from credit_risk.contract.errors import SettingError
-from credit_risk.deciding.inference_client import LostError, NotReadyError, SlowError
-from credit_risk.deciding.model_server import OUTCOMES, ModelServer
 from credit_risk.deciding.open_inference import Address, ServerError
-from credit_risk.deciding.served_model import ServedModel
 from credit_risk.model.store import StoredModel
 from credit_risk.serving.neighbours import count_calls
 from credit_risk.serving.settings import Settings, variable_of
+
+if TYPE_CHECKING:
+    from credit_risk.deciding.model_server import ModelServer
 
 logger = logging.getLogger("bentoml.credit_risk")
 PATIENCE = 5.0  # seconds for each exchange at the start, when the server may be starting too
@@ -22,6 +26,9 @@ def open_model_server(settings: Settings, model: StoredModel) -> ModelServer | N
     """Make the client of the model server that the settings name, if they name one."""
     if settings.scoring is None:
         return None
+    from credit_risk.deciding.model_server import OUTCOMES, ModelServer
+    from credit_risk.deciding.served_model import ServedModel
+
     address = Address.parse(settings.scoring)
     timeout = settings.scoring_timeout_ms / 1000
     return ModelServer(
@@ -41,6 +48,8 @@ def check_model_server(settings: Settings, model: StoredModel) -> None:
     """
     if settings.scoring is None:
         return
+    from credit_risk.deciding.inference_client import LostError, NotReadyError, SlowError
+
     address = Address.parse(settings.scoring)
     fault = f"{variable_of('scoring')}: the model server at {address.shown}"
     try:
@@ -62,6 +71,8 @@ def check_model_server(settings: Settings, model: StoredModel) -> None:
 
 
 async def _check(address: Address, model: StoredModel) -> None:
+    from credit_risk.deciding.served_model import ServedModel
+
     served = ServedModel(address, model, PATIENCE)
     try:
         await served.check()

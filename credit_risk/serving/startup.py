@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from credit_risk.contract.errors import ModelError
 from credit_risk.deciding.completion import Completion
 from credit_risk.deciding.decider import Decider, Observe
 from credit_risk.deciding.feature_store import FeatureStore
 from credit_risk.deciding.log import DecisionLog, Log, NoLog
-from credit_risk.deciding.model_server import ModelServer
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.deciding.terms import CurrentTerms, Terms
@@ -23,6 +22,9 @@ from credit_risk.serving.release import release_of
 from credit_risk.serving.rulebook import Rulebook, load_rulebook
 from credit_risk.serving.scoring import check_model_server
 from credit_risk.serving.settings import PROJECT, Settings, load_settings
+
+if TYPE_CHECKING:
+    from credit_risk.deciding.model_server import ModelServer
 
 
 @dataclass(frozen=True)

@@ -158,3 +158,10 @@ def test_a_model_that_is_not_batchable_is_not_batched(model: StoredModel, monkey
     unbatchable = dataclasses.replace(model, batchable=False)
     monkeypatch.setattr("credit_risk.serving.startup.load_model", lambda _: unbatchable)
     assert start_up({}).batching.enabled is False
+
+
+def test_a_service_without_neighbours_does_not_load_what_speaks_to_them(trained: str) -> None:  # noqa: ARG001 - a model
+    script = "import sys, service; print(sorted({'redis', 'aiohttp'} & set(sys.modules)))"
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert found == "[]\n"
