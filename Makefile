@@ -109,7 +109,7 @@ notebook-test: $(VENV)/installed-dev $(VENV)/installed-notebook  ## Test Python'
 	$(BIN)/python -m pytest tests/notebook $(ARGS)
 
 neighbours-test: $(VENV)/installed-dev $(VENV)/installed-bench  ## Test the service with a real MLServer (.ci/model-server) and a redis-server
-	$(BIN)/python -m pytest tests/neighbours $(ARGS)
+	$(BIN)/python -m pytest tests/neighbours --numprocesses 2 --dist loadfile $(ARGS)
 
 attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of each on a service of their own
 	$(BIN)/python -m pytest tests/attack $(ARGS)

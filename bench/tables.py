@@ -75,7 +75,7 @@ def features(rows: Sequence[Row]) -> Table:
     table = new_table("fields from", "requests/s", "p50 ms", "p99 ms", "ratio", "errors", "MGETs a batch", "in memory")
     for row in rows:
         figures = [f"{row['requests_per_second']['median']:,.0f}", _ms(row["p50_ms"]), _ms(row["p99_ms"])]
-        asked = (f"{row['mgets_per_batch']:.2f}", f"{row['in_memory']:.0%}") if "in_memory" in row else ("", "")
+        asked = (f"{row['mgets_per_batch']:.2f}", f"{max(0, row['in_memory']):.0%}") if "in_memory" in row else ("", "")
         table.add_row(row["name"], *figures, ratio(row["ratio"]), str(row["non_2xx"] + row["failed"]), *asked)
     return table
 

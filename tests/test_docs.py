@@ -21,7 +21,7 @@ from tests.conftest import PROJECT
 DOCS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *PROJECT.glob("docs/**/*.md")]
 DOCS += [PROJECT / folder / "README.md" for folder in ("bench", "bench/architectures", "data", "examples/clients")]
 RESULTS = PROJECT / "bench" / "results"
-COMPARED = ("throughput", "accountable", "batching", "sockets")
+COMPARED = ("throughput", "accountable", "batching", "sockets", "model-server", "features")
 
 
 def results(experiment: str) -> Any:
