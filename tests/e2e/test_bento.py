@@ -48,7 +48,8 @@ def test_it_holds_what_serving_needs_and_nothing_else(bento: bentoml.Bento, clon
     source = Path(bento.path_of("src"))
     package = {str(path.relative_to(clone)) for path in clone.glob("credit_risk/**/*.py")}
     files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
-    assert files == package | {"service.py", "policy.yaml", "reasons.yaml", "bentoconfiguration.yaml", "bentofile.yaml"}
+    settings = {"policy.yaml", "reasons.yaml", "features.yaml", "bentoconfiguration.yaml", "bentofile.yaml"}
+    assert files == package | settings | {"service.py"}
 
 
 def test_it_is_labelled_and_described(bento: bentoml.Bento) -> None:

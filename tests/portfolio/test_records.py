@@ -38,7 +38,7 @@ def test_it_leaves_a_record_that_can_be_replayed_where_asked_for(
     [file] = log.glob("decisions-*.ndjson")
     records = [DecisionRecord.model_validate_json(line) for line in file.read_bytes().splitlines()]
     assert [record.decision_id for record in records] == [decision["decision_id"] for decision in decisions]
-    assert [record.application for record in records] == applications
+    assert [record.application.model_dump() for record in records] == [each.model_dump() for each in applications]
     assert [record.status for record in records] == [decision["Status"] for decision in decisions]
     assert [[reason.code for reason in r.reasons] for r in records] == [decision["reasons"] for decision in decisions]
     assert {(record.model, record.policy) for record in records} == {(model.tag, POLICY.sha256)}
