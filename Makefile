@@ -15,7 +15,7 @@ export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help install serve train data test check docs bench bench-architectures lock lock-check load bento image \
   container-test deploy-test export import rollback attack attack-test clients-test release-test notebook-test notebooks \
-  neighbours-test
+  neighbours-test docs-test
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -98,6 +98,9 @@ load: install  ## Open locust's web UI on port 8089 against the service on PORT
 
 attack: $(if $(filter --help,$(ARGS)),install,model)  ## Attack a service of its own, or that of ARGS="--url http://localhost:3000", and report what held
 	$(BIN)/python -m attack $(ARGS)
+
+docs-test: $(VENV)/installed-dev  ## Test the commands of the README and the docs, run as they are written in a clone
+	$(BIN)/python -m pytest tests/docs --numprocesses 2 --dist loadfile $(ARGS)
 
 release-test: $(VENV)/installed-dev  ## Test train.py, the release gate and promotions, which train hundreds of models
 	$(BIN)/python -m pytest tests/release --numprocesses 2 --dist loadfile $(ARGS)

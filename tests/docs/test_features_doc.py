@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 
 from tests.conftest import HOME, PROJECT
-from tests.e2e.test_readme import UNREPEATABLE, Reader
+from tests.docs.test_readme import UNREPEATABLE, Reader
 
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (PROJECT / "docs" / "features.md").read_text(), re.DOTALL)
 

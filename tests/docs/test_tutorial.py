@@ -25,7 +25,7 @@ ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \| .*\|$", TABLE, re.MULTILINE)[1:])
 HELD_ELSEWHERE = {
     "`bentoml serve service:svc`": "tests/e2e/test_serve.py",
     "`bentoml serve --production`": "tests/e2e/test_serve.py",
-    "`bentoml build`": "tests/e2e/test_readme.py",
+    "`bentoml build`": "tests/docs/test_readme.py",
     "`bentoml containerize credit_risk_classifier:TAG`": "tests/container",
     "`docker run -it --rm -p 3000:3000 containerize credit_risk_classifier:TAG`": "tests/container",
     "http://localhost:3000": "tests/e2e/test_pages.py",
