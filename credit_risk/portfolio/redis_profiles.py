@@ -41,11 +41,11 @@ class RedisProfiles:
                 yield writer
                 current = before
                 if writer.whole and update and before:
-                    self._move(new, before)
+                    self._move(new, before, lock)
                 elif writer.whole:
                     self._redis.set(CURRENT, new)
                     current = new
-                self._forget_all_but(current)
+                self._forget_all_but(current, lock)
             finally:
                 with suppress(LockError):  # it has expired
                     lock.release()
@@ -71,7 +71,7 @@ class RedisProfiles:
         current = self._redis.get(CURRENT)
         return current.decode() if current else ""
 
-    def _move(self, new: str, before: str) -> None:
+    def _move(self, new: str, before: str, lock: Any) -> None:
         """Put the profiles of a new generation in the place of those before."""
         start = key_of(new, "")
         for some in self._keys(f"{start}*"):
@@ -79,6 +79,7 @@ class RedisProfiles:
                 for key in some:
                     pipeline.rename(key, key_of(before, key.decode().removeprefix(start)))
                 pipeline.execute()
+            lock.reacquire()
 
     def _keys(self, pattern: str) -> Iterator[list[bytes]]:
         """Give the keys that match, some at a time."""
@@ -86,13 +87,17 @@ class RedisProfiles:
         while some := list(islice(keys, AT_ONCE)):
             yield some
 
-    def _forget_all_but(self, generation: str) -> None:
-        """Remove the profiles of other generations, also of loads that died."""
+    def _forget_all_but(self, generation: str, lock: Any) -> None:
+        """Remove the profiles of other generations, also of loads that died.
+
+        Only whoever has the lock may, as another load would lose what it has written.
+        """
         kept = (key_of(generation, "").encode(), CURRENT.encode(), LOCK.encode())
         for some in self._keys(f"{PREFIX}:*"):
             others = [key for key in some if not key.startswith(kept)]
             if others:
                 self._redis.unlink(*others)
+            lock.reacquire()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
