@@ -99,7 +99,8 @@ class Completion:
         if len(found.values) == 1:
             used = {as_of: lacking}
         else:
-            used = {as_of: [name for name in lacking if name in fields] for as_of, fields in found.values.items()}
+            times = {as_of: [name for name in lacking if name in fields] for as_of, fields in found.values.items()}
+            used = {as_of: names for as_of, names in times.items() if names}
         return Completed(application, File(asked.customer, self.store.source, used))
 
     def _complete(

@@ -83,6 +83,13 @@ def test_times_may_differ_from_field_to_field() -> None:
     assert whole.file.as_of == {NOW: ["income"], NOW - 2 * DAY: ["debt"], NOW - DAY: ["job"]}
 
 
+def test_a_time_of_which_nothing_was_taken_is_not_told() -> None:
+    asked = CustomerApplication.of("C-17", SENT | {"income": 5.0})
+    whole = completed(on_file(income=(0.0, NOW)), asked)
+    assert whole.file is not None
+    assert whole.file.as_of == {NOW - DAY: ["job", "debt"]}
+
+
 def test_what_is_not_listed_any_more_is_not_used() -> None:
     fields = {"income": (0.0, NOW), "job": ("freelance", NOW), "debt": (1.0, NOW), "expenses": (99, NOW)}
     assert completed(fields).application.expenses == SAMPLE["expenses"]
