@@ -34,14 +34,15 @@ class Lender(NamedTuple):
     def ask(self, path: str = "/classify", *, json: Any) -> httpx2.Response:
         return httpx2.post(f"{self.server.url}{path}", json=json)
 
-    def load(self, *rows: dict[str, Any]) -> None:
-        file = self.folder / "customers.ndjson"
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        run("features", "load", str(file), "--to", store_of(self.folder))
-
     def records(self) -> list[dict[str, Any]]:
         files = sorted((self.folder / "decisions").glob("*.ndjson"))
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def load(folder: Path, *rows: dict[str, Any]) -> None:
+    file = folder / "customers.ndjson"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run("features", "load", str(file), "--to", store_of(folder))
 
 
 def store_of(folder: Path) -> str:
@@ -60,7 +61,7 @@ def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
     folder = tmp_path_factory.mktemp("lender")
     shutil.copy(PROJECT / "features.yaml", folder / "features.yaml")
     row = {"customer": CUSTOMER, **{name: SAMPLE[name] for name in ON_FILE}}
-    Lender.load(Lender(folder, None), row)  # type: ignore[arg-type]
+    load(folder, row)
     with serving(
         CREDIT_RISK_FEATURES=store_of(folder),
         CREDIT_RISK_FEATURES_FILE=str(folder / "features.yaml"),
@@ -125,10 +126,10 @@ def test_the_record_names_the_customer_and_the_log_does_not(lender: Lender) -> N
 def test_a_load_is_noticed_while_the_service_runs(lender: Lender) -> None:
     row = {"customer": CUSTOMER, **{name: SAMPLE[name] for name in ON_FILE}}
     try:
-        lender.load(row, row | {"customer": "new-of-the-test"})
+        load(lender.folder, row, row | {"customer": "new-of-the-test"})
         assert lender.ask(json={"customer": "new-of-the-test", **SENT}).status_code == 200
     finally:
-        lender.load(row)
+        load(lender.folder, row)
     assert lender.ask(json={"customer": "new-of-the-test", **SENT}).status_code == 422
 
 

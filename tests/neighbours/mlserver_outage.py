@@ -1,6 +1,6 @@
 """Kill a real MLServer behind a real service under load, start it again, and count what became of the requests.
 
-python -m tests.neighbours.outage --fallback local
+python -m tests.neighbours.mlserver_outage --fallback local
 """
 
 from __future__ import annotations

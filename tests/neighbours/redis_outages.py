@@ -1,6 +1,6 @@
 """Let a real Redis fail under a real service that asks it, and count what callers are answered.
 
-    python -m tests.neighbours.outages stop --seconds 10
+    python -m tests.neighbours.redis_outages stop --seconds 10
 
 Three kinds of callers ask at the same time, each leaving out one field: `refuse`, `stale` and `missing` are what the
 features file says to do without it. Without options it is what the tests do.
@@ -191,9 +191,10 @@ def stop(store: Redis, seconds: float, refill: Callable[[], None]) -> None:  # n
 
 
 def restart(store: Redis, seconds: float, refill: Callable[[], None]) -> None:  # noqa: ARG001 - as the others
-    """Restart Redis, and fill it at once."""
+    """Restart Redis, and fill it once the service has missed what was in it."""
     store.kill()
     store.start()
+    time.sleep(1.5 * CACHE_SECONDS)  # until the service has to ask it
     refill()
 
 

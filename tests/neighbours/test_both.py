@@ -9,7 +9,7 @@ from typing import Any
 from tests.e2e.conftest import serving
 from tests.e2e.test_features import ON_FILE, run
 from tests.neighbours.mlserver import running
-from tests.neighbours.outage import records_in
+from tests.neighbours.mlserver_outage import records_in
 from tests.neighbours.test_mlserver import post
 from tests.redis_server import redis_server
 

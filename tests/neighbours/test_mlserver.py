@@ -19,7 +19,7 @@ from tests.conftest import PROJECT, user_environment
 from tests.deciders import decide, decider_of
 from tests.e2e.conftest import BENTOML, free_port, serving
 from tests.neighbours.mlserver import MLServer, running
-from tests.neighbours.outage import outage, records_in
+from tests.neighbours.mlserver_outage import outage, records_in
 from tests.record.test_files import lines_of
 
 

@@ -17,7 +17,7 @@ from tests.corpus import SAMPLE
 from tests.e2e.conftest import free_port, serving
 from tests.e2e.test_features import run
 from tests.e2e.test_serve import assert_it_refuses_to_start
-from tests.neighbours.outages import OUTAGES, outage
+from tests.neighbours.redis_outages import OUTAGES, outage
 from tests.redis_server import Redis, certificate, redis_server
 
 pytestmark = pytest.mark.usefixtures("trained")
