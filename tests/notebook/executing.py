@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, user_environment
 
 NOTEBOOKS = sorted((PROJECT / "examples").glob("*.ipynb"))
 
@@ -16,7 +16,8 @@ def executed(path: Path) -> nbformat.NotebookNode:
     """Give a notebook with what it shows now. Raises CellExecutionError."""
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(PROJECT)}}
-    NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, resources=folder).execute()
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, resources=folder)
+    client.execute(env=user_environment())
     return notebook
 
 
