@@ -18,6 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("model", "record"),
     ("training", "deciding"),
     ("portfolio", "replay"),
+    ("jobs",),
     ("serving",),
     ("commands", "library"),
 )
