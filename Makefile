@@ -43,7 +43,7 @@ $(VENV)/installed-%: requirements-%.txt $(VENV)/installed
 
 serve: install  ## Train a model if there is none, and serve it on PORT (3000)
 	@$(MAKE) --no-print-directory model
-	$(BIN)/bentoml serve --production --timeout-keep-alive 75 --port $(PORT)
+	CREDIT_RISK_JOBS_WORKERS=$${CREDIT_RISK_JOBS_WORKERS:-1} $(BIN)/bentoml serve --production --timeout-keep-alive 75 --port $(PORT)
 
 .PHONY: model
 model: install

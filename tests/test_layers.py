@@ -44,11 +44,18 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "matplotlib": ("credit_risk.training", "credit_risk.replay.plot"),
     "pyarrow": (
         "credit_risk.portfolio",
+        "credit_risk.jobs",
         "credit_risk.commands.features",
         "credit_risk.commands.score",
         "credit_risk.library",
     ),
-    "redis": ("credit_risk.deciding.redis_store", "credit_risk.portfolio.redis_profiles"),
+    "huey": ("credit_risk.jobs.queue", "credit_risk.jobs.worker"),
+    "redis": (
+        "credit_risk.deciding.redis_store",
+        "credit_risk.jobs.queue",
+        "credit_risk.jobs.redis_store",
+        "credit_risk.portfolio.redis_profiles",
+    ),
     "starlette": ("credit_risk.serving", "service"),
     "click": ("credit_risk.commands", "credit_risk.serving.bento", "train"),
 }

@@ -22,7 +22,8 @@ CreditRiskError
     ├── HeadTooLargeError     431
     ├── FailedError           500
     ├── UnavailableError      503, with Retry-After
-    └── TooSlowError          504
+    ├── TooSlowError          504
+    └── those of conflicts.py 406, 409, 422, 507
 """
 
 from __future__ import annotations
@@ -148,8 +149,8 @@ class UnsupportedTypeError(RequestError):
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
-    def __init__(self) -> None:
-        super().__init__("Send JSON, as application/json")
+    def __init__(self, summary: str = "Send JSON, as application/json") -> None:
+        super().__init__(summary)
 
 
 class NotOnFileError(RequestError):

@@ -36,6 +36,11 @@ def observe_nothing(stage: str, seconds: float) -> None:
     """Ignore how long the stages take."""
 
 
+def new_decision_id() -> str:
+    """Make the id of a decision: a UUID of version 7, which sorts by time."""
+    return str(uuid7())
+
+
 class Decider:
     """Decides applications with one model and the policy in force, and puts the decisions on record."""
 
@@ -47,14 +52,19 @@ class Decider:
         log: Log,
         observe: Observe = observe_nothing,
         completer: Completer | None = None,
+        new_id: Callable[[], str] = new_decision_id,
     ) -> None:
-        """`terms` is called once for each batch. Without a `completer`, all applications are whole."""
+        """`terms` is called once for each batch. Without a `completer`, all applications are whole.
+
+        `new_id` makes the id of each decision, in order.
+        """
         self._encoder = encoder
         self._scoring = scoring
         self._terms = terms
         self._log = log
         self._observe = observe
         self._completer = completer
+        self._new_id = new_id
 
     async def warm_up(self) -> None:
         """Score and explain an example, so that the first caller need not wait for it. No decision is made."""
@@ -136,7 +146,9 @@ class Decider:
         self._observe("predict", scored - begun)
         time = datetime.now(UTC).isoformat()
         outcomes: Outcomes = [
-            _decision(terms, time, application, file, origin, row, score) if isinstance(score, Score) else score
+            _decision(self._new_id(), terms, time, application, file, origin, row, score)
+            if isinstance(score, Score)
+            else score
             for application, file, origin, row, score in zip(applications, files, origins, rows, scores, strict=False)
         ]
         self._observe("encode", perf_counter() - scored)
@@ -149,6 +161,7 @@ class Decider:
 
 
 def _decision(
+    decision_id: str,
     terms: Terms,
     time: str,
     application: CreditApplication,
@@ -161,7 +174,7 @@ def _decision(
     margin, probability, reasons, scored_by = score
     outcome = terms.policy.decide(probability, application, file.missing if file else ())
     return Decided(
-        str(uuid7()),
+        decision_id,
         time,
         application,
         row,

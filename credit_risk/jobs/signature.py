@@ -9,7 +9,7 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer
 
 PREFIX = "whsec_"
 LEAST, MOST = 24, 64  # bytes
@@ -44,4 +44,8 @@ def _parsed(text: Any) -> Any:
     return text if isinstance(text, Secret) else Secret.parse(text)
 
 
-WebhookSecret = Annotated[Secret, BeforeValidator(_parsed)]  # as a field of a model
+def _text(secret: Secret) -> str:
+    return PREFIX + base64.b64encode(secret.key).decode()
+
+
+WebhookSecret = Annotated[Secret, BeforeValidator(_parsed), PlainSerializer(_text)]  # as a field of a model

@@ -11,12 +11,12 @@ from typing import Any, overload
 import numpy as np
 import pyarrow as pa
 
+from credit_risk.contract.answer import answer_of
 from credit_risk.contract.application import FIELDS
 from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.contract.errors import DataError, InvalidRequestError
 from credit_risk.contract.parsing import parse_application
 from credit_risk.contract.policy import Policy, load_policy
-from credit_risk.contract.warning import WARNINGS
 from credit_risk.library.model import Model, load
 from credit_risk.library.tables import arrow_of, is_dictionaries, like
 from credit_risk.model.table import columns_of
@@ -27,7 +27,6 @@ from credit_risk.portfolio.scoring import score_chunk
 from credit_risk.serving.settings import load_settings
 
 MOST_LISTED = 5  # faults in the text of an error; its `problems` hold all
-TEXTS = {warning.code: warning.text for warning in WARNINGS}
 
 
 @overload
@@ -69,7 +68,7 @@ def decide(model: Model | None, applications: Any, policy: Policy | str | PathLi
     table = pa.table({name: cells for name, cells in scored.items() if name not in ("row", *chunk.passed)})
     if not listed:
         return like(applications, table)
-    answers = [_answer(row) for row in table.to_pylist()]
+    answers = [answer_of(row) for row in table.to_pylist()]
     return answers[0] if single else answers
 
 
@@ -103,14 +102,6 @@ def _refuse(rejects: list[Reject]) -> None:
     problems = [f"position {position}, {field or 'as a whole'}: {fix}" for position, field, fix in rejects]
     listed = problems[:MOST_LISTED] + (["..."] if len(problems) > MOST_LISTED else [])
     raise DataError(f"no application was decided, because of {len(problems)} faults: {'; '.join(listed)}", problems)
-
-
-def _answer(row: dict[str, Any]) -> dict[str, Any]:
-    """Give a row of decisions as the service answers it."""
-    reasons = [{"code": c, "text": t} for c, t in zip(row["reasons"], row["reason_texts"], strict=True)]
-    warnings = [{"code": code, "text": TEXTS[code]} for code in row["warnings"]]
-    kept = {name: row[name] for name in ("Status", "probability_of_default", "score")}
-    return {**kept, "reasons": reasons, "warnings": warnings, "model": row["model"], "policy": row["policy"]}
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from credit_risk.contract.application import FIELDS
 from credit_risk.contract.errors import DataError, InvalidRequestError
@@ -27,6 +28,7 @@ from credit_risk.portfolio.blocks import (
 from credit_risk.portfolio.checking import Chunk, check_table, json_object, rejects_of
 
 LONGEST_LINE = 1_000_000  # bytes of NDJSON
+COUNTED_AT_ONCE = 100_000  # rows
 
 
 def check_paths(applications: Path, output: Path, rejects: Path) -> None:
@@ -36,18 +38,33 @@ def check_paths(applications: Path, output: Path, rejects: Path) -> None:
         raise DataError("applications, output and rejects must be three different files; name another")
 
 
-def read(path: Path, rows_at_once: int, report: Report) -> Iterator[Chunk]:
+def read(path: Path, rows_at_once: int, report: Report, skip: int = 0) -> Iterator[Chunk]:
     """Read the rows of a CSV, NDJSON or Parquet file, in order. In NDJSON a row has the number of its line.
+
+    The same file gives the same chunks. Of these the first `skip` are left out, without a check.
 
     Raises DataError with one sentence if the file as a whole can't be used.
     """
     with reading(path):
         if path.suffix == ".ndjson":
-            yield from _read_ndjson(path, rows_at_once, report)
+            yield from map(_check_lines, islice(ndjson_lines(path, rows_at_once, report), skip, None))
         else:
             blocks = csv_blocks if path.suffix == ".csv" else parquet_blocks
-            for block in blocks(path, rows_at_once, report, check_names):
+            for block in islice(blocks(path, rows_at_once, report, check_names), skip, None):
                 yield check_table(*block)
+
+
+def count_rows(path: Path) -> int:
+    """Count the rows of a file, those included that will be refused. Raises DataError as `read` does."""
+    with reading(path):
+        if path.suffix == ".parquet":
+            with pq.ParquetFile(path) as file:
+                return int(file.metadata.num_rows)
+        if path.suffix == ".ndjson":
+            with path.open("rb") as lines:
+                return sum(1 for line in lines if line.strip())
+        blocks = csv_blocks(path, COUNTED_AT_ONCE, lambda _: None, check_names)
+        return sum(len(block.table) + len(block.rejects) for block in blocks)
 
 
 def check_names(path: object, names: list[str]) -> None:
@@ -74,23 +91,22 @@ def ndjson_lines(path: Path, rows_at_once: int, report: Report) -> Iterator[list
             report(read / max(1, size))
 
 
-def _read_ndjson(path: Path, rows_at_once: int, report: Report) -> Iterator[Chunk]:
-    for some in ndjson_lines(path, rows_at_once, report):
-        valid, numbers, further, rejects = [], [], [], []
-        for number, line, content in some:
-            others = _further_members(content)
-            if others:
-                line = json_object((key, json.dumps(value)) for key, value in content.pairs if key in FIELDS)
-            try:
-                valid.append(parse_application(line))
-            except InvalidRequestError as error:
-                rejects += rejects_of(number, error)
-            else:
-                numbers.append(number)
-                further.append(others)
-        names = dict.fromkeys(name for others in further for name in others)
-        passed = {name: pa.array([others.get(name) for others in further]) for name in names}
-        yield Chunk(columns_of(valid), np.array(numbers, dtype=np.int64), passed, rejects)
+def _check_lines(lines: list[tuple[int, bytes, Any]]) -> Chunk:
+    valid, numbers, further, rejects = [], [], [], []
+    for number, line, content in lines:
+        others = _further_members(content)
+        if others:
+            line = json_object((key, json.dumps(value)) for key, value in content.pairs if key in FIELDS)
+        try:
+            valid.append(parse_application(line))
+        except InvalidRequestError as error:
+            rejects += rejects_of(number, error)
+        else:
+            numbers.append(number)
+            further.append(others)
+    names = dict.fromkeys(name for others in further for name in others)
+    passed = {name: pa.array([others.get(name) for others in further]) for name in names}
+    return Chunk(columns_of(valid), np.array(numbers, dtype=np.int64), passed, rejects)
 
 
 class Object(dict[str, Any]):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from credit_risk.contract.catalogue import Catalogue
 from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.policy import Policy
-from credit_risk.deciding.columns import decide_columns
+from credit_risk.deciding.columns import DecidedColumns, decide_columns
+from credit_risk.deciding.decided import Decided
 from credit_risk.model.store import StoredModel
 from credit_risk.portfolio.checking import Chunk
 
@@ -31,6 +33,29 @@ def score_chunk(
     `decision_ids` are those under which the decisions are on record, if they are.
     """
     decided = decide_columns(chunk.columns, model, policy, reasons=reasons)
+    return tell_chunk(chunk, decided, model.tag, policy, catalogue, decision_ids)
+
+
+def columns_of_decisions(decisions: Sequence[Decided]) -> DecidedColumns:
+    """Put decisions that were made one by one into columns."""
+    return DecidedColumns(
+        np.array([STATUSES.index(decided.status) for decided in decisions], dtype=np.int64),
+        [decided.probability for decided in decisions],
+        [decided.score for decided in decisions],
+        [tuple(code for code, _ in decided.reasons) for decided in decisions],
+        [tuple(decided.warnings) for decided in decisions],
+    )
+
+
+def tell_chunk(
+    chunk: Chunk,
+    decided: DecidedColumns,
+    model: str,
+    policy: Policy,
+    catalogue: Catalogue,
+    decision_ids: pa.Array | None = None,
+) -> dict[str, pa.Array]:
+    """Give what was decided about the n applications of a chunk by this model as the columns of `score_chunk`."""
     output = {
         "row": pa.array(chunk.numbers),
         "Status": pa.array(STATUSES).take(pa.array(decided.status)),
@@ -41,7 +66,7 @@ def score_chunk(
         output["reasons"] = _lists(decided.reasons, lambda codes: codes)
         output["reason_texts"] = _lists(decided.reasons, lambda codes: [catalogue.reasons[code] for code in codes])
     output["warnings"] = _lists(decided.warnings, lambda codes: codes)
-    for name, version in (("model", model.tag), ("policy", policy.version), ("catalogue", catalogue.version)):
+    for name, version in (("model", model), ("policy", policy.version), ("catalogue", catalogue.version)):
         output[name] = pa.repeat(version, len(chunk.numbers))
     if decision_ids is not None:
         output["decision_id"] = decision_ids

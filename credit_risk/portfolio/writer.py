@@ -20,10 +20,12 @@ from credit_risk.contract.errors import DataError
 class Output(AbstractContextManager[Any]):
     """A .csv, .ndjson or .parquet file. It replaces what was there at the end, if `whole` was set by then."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: pa.Schema | None = None) -> None:
+        """`schema` is that of a file which this one goes on with. A CSV file has no header then."""
         self.whole = False
+        self._has_header = schema is not None
         self._path, self._part = path, path.with_name(f".{path.name}.{os.getpid()}.part")
-        self._schema: pa.Schema = None
+        self._schema = schema
         self._parquet: pq.ParquetWriter = None
         self._file = self._part.open("wb")
 
@@ -39,7 +41,6 @@ class Output(AbstractContextManager[Any]):
 
     def write(self, columns: Mapping[str, pa.Array]) -> None:
         """Add rows. Raises DataError if a column is new or changes its type."""
-        is_first = self._schema is None
         table = self._as_before(columns)
         if self._path.suffix == ".parquet":
             self._parquet = self._parquet or pq.ParquetWriter(self._file, self._schema)
@@ -50,8 +51,9 @@ class Output(AbstractContextManager[Any]):
         else:
             text = io.StringIO(newline="")
             writer = csv.writer(text, lineterminator="\n")
-            if is_first:
+            if not self._has_header:
                 writer.writerow(table.column_names)
+                self._has_header = True
             writer.writerows(zip(*[map(_cell_of, column.to_pylist()) for column in table.columns], strict=True))
             self._file.write(text.getvalue().encode())
 

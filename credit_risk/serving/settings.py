@@ -16,12 +16,13 @@ from pydantic import (
     ValidationError,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from credit_risk.contract.errors import SettingError
 from credit_risk.deciding.open_inference import Address
 from credit_risk.model import LATEST
 from credit_risk.record.files import Fsync
+from credit_risk.serving.job_settings import SAID_AS_A_WHOLE, JobSettings, home
 from credit_risk.serving.keys import KEYS_ARE, Keys
 
 PROJECT = Path(__file__).parents[2]  # the folder of service.py, policy.yaml and bentoconfiguration.yaml
@@ -32,7 +33,7 @@ _ORIGINS_ARE = (
     'a JSON list of origins as browsers send them, such as ["https://example.com", "http://localhost:8080"]: in lower '
     "case, without a path, and without the port that the scheme implies"
 )
-_WRITTEN_IN_JSON = {"api_keys": KEYS_ARE, "cors_origins": _ORIGINS_ARE}
+_SAID_AS_A_WHOLE = {"api_keys": KEYS_ARE, "cors_origins": _ORIGINS_ARE} | SAID_AS_A_WHOLE
 
 
 def _without_default_port(origin: str) -> str:
@@ -57,12 +58,7 @@ def _model_address(text: str) -> str:
     return text
 
 
-def _decisions_folder() -> str:
-    home = os.environ.get("BENTOML_HOME")
-    return str((Path(home) if home else Path.home() / "bentoml") / "decisions")
-
-
-class Settings(BaseSettings):
+class Settings(JobSettings):
     """Each setting is an environment variable: CREDIT_RISK_ and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
@@ -89,7 +85,7 @@ class Settings(BaseSettings):
     decision_log: Annotated[
         str,
         Field(min_length=1, description="Folder of the decision log, or `stdout`, or `off`."),
-    ] = Field(default_factory=_decisions_folder)
+    ] = Field(default_factory=lambda: str(home() / "decisions"))
     decision_log_fsync: Annotated[
         Fsync,
         Field(
@@ -118,7 +114,7 @@ class Settings(BaseSettings):
         Json[Keys],
         NoDecode,
         Field(validate_default=False, description="API keys by name, each as the sha256 of its token, in JSON."),
-    ] = {}
+    ] = Field(default_factory=dict)
     api_keys_file: Annotated[
         Path | None, Field(description="A file with more API keys in JSON, such as a mounted secret.")
     ] = None
@@ -209,6 +205,6 @@ def variable_of(name: str) -> str:
 
 
 def _expected(name: str, error: ValidationError) -> str:
-    if name in _WRITTEN_IN_JSON:  # pydantic's own words would not say what is, and could quote a key
-        return f"must be {_WRITTEN_IN_JSON[name]}"
+    if name in _SAID_AS_A_WHOLE:  # pydantic's own words would not say what is, and could quote a key
+        return f"must be {_SAID_AS_A_WHOLE[name]}"
     return next(fault["msg"] for fault in error.errors() if fault["loc"][0] == name)

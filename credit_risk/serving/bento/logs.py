@@ -13,7 +13,7 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
-from bentoml._internal.log import DATE_FORMAT, TRACED_LOG_FORMAT
+from bentoml._internal.log import DATE_FORMAT, TRACED_LOG_FORMAT, configure_server_logging
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
@@ -60,6 +60,12 @@ def log_to_stderr() -> None:
         handler.setFormatter(_WithoutMessages(TRACED_LOG_FORMAT, DATE_FORMAT))
     for name in TWICE:
         logging.getLogger(name).propagate = False
+
+
+def log_like_the_service() -> None:
+    """Log as the service does, in a process that BentoML has not started."""
+    configure_server_logging()  # type: ignore[no-untyped-call]
+    log_to_stderr()
 
 
 def refuse(error: StartupError) -> NoReturn:

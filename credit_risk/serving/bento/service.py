@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import bentoml
@@ -16,10 +14,11 @@ from bentoml.exceptions import BentoMLException
 from starlette.types import ASGIApp
 
 from credit_risk import __version__
-from credit_risk.contract.errors import StartupError
+from credit_risk.jobs.signature import Secret
 from credit_risk.model import MODEL_NAME
 from credit_risk.record.writer import check_place
 from credit_risk.serving.bento import garbage
+from credit_risk.serving.bento.announcing import announce, refusing_to_start_wrong
 from credit_risk.serving.bento.configuration import (
     check_configuration,
     check_cors,
@@ -32,8 +31,9 @@ from credit_risk.serving.bento.handover import Handover
 from credit_risk.serving.bento.hangup import ignore_sighup, take_over_sighup
 from credit_risk.serving.bento.image import slim_image
 from credit_risk.serving.bento.internals import check_internals
+from credit_risk.serving.bento.job_worker import run_jobs
 from credit_risk.serving.bento.listening import listen_apart, reserve_port
-from credit_risk.serving.bento.logs import log_to_stderr, refuse
+from credit_risk.serving.bento.logs import log_to_stderr
 from credit_risk.serving.bento.process import check_port, end_with_a_worker, end_with_parent, in_container, is_worker
 from credit_risk.serving.bento.protocol import speak_for
 from credit_risk.serving.bento.shutdown import take_over_sigterm
@@ -45,11 +45,15 @@ from credit_risk.serving.http.cors import CrossOrigin
 from credit_risk.serving.http.drain import Drain
 from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.fast_path import FastPath
+from credit_risk.serving.http.jobs import Jobs
 from credit_risk.serving.http.known_paths import KnownPaths, paths_of
 from credit_risk.serving.http.openapi import OpenAPI, describe
 from credit_risk.serving.http.pages import page_routes
 from credit_risk.serving.http.timeout import Timeout
 from credit_risk.serving.http.whole_body import WholeBody
+from credit_risk.serving.job_store import OFF, check_jobs
+from credit_risk.serving.jobs import Desk
+from credit_risk.serving.keys import secret_of
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
 from credit_risk.serving.rulebook import Rulebook
@@ -75,7 +79,7 @@ class CreditRiskService(bentoml.Service[T]):
         log_to_stderr()
         name_the_file()
         keep_metrics_apart()
-        with _refuse_to_start_wrong():
+        with refusing_to_start_wrong():
             check_internals()
             check_configuration()
             try:
@@ -98,17 +102,20 @@ class CreditRiskService(bentoml.Service[T]):
     def prepare(self) -> None:
         """Check what only the parent process can check. BentoML calls this before anything listens."""
         http = BentoMLContainer.http
-        with _refuse_to_start_wrong():
+        with refusing_to_start_wrong():
             check_port(http.host.get(), http.port.get())
             check_place(self.startup.settings.decision_log)
             self.startup.check_neighbours()
             self.startup.archive(self.startup.rulebook)
+            check_jobs(self.startup.settings)
         reserve_port()
         take_over_sighup(lambda: self.handover.reload(self.startup.load_rulebook))
         garbage.settle()
         if in_container():
             end_with_a_worker()
-        _announce(self.startup)
+        if self.startup.settings.jobs != OFF:
+            run_jobs(self.startup.settings.jobs_workers)
+        announce(self.startup)
 
     def on_load_bento(self, bento: bentoml.Bento) -> None:
         """Serve the model that the bento was built with. Outside a container BentoML would take today's `latest`."""
@@ -128,18 +135,29 @@ class CreditRiskService(bentoml.Service[T]):
         speak_for(
             self.startup.settings, self.startup.batching, lambda: self.endpoints.metrics, lambda: self.drain.draining
         )
-        app: ASGIApp = Confined(KnownPaths(Admission(WholeBody(OneErrorBody(bentoml_app))), self.paths))
-        if self.startup.settings.fast_path:
+        settings = self.startup.settings
+        app: ASGIApp = KnownPaths(Admission(WholeBody(OneErrorBody(bentoml_app))), self.paths)
+        if settings.jobs != OFF:
+            desk = Desk(settings, self.current.terms, self.startup.release)
+            app = Jobs(app, desk, self._secret_of, lambda: self.drain.draining)
+        app = Confined(app)
+        if settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)
-        app = Access(app, self.current.keys, self.handover.limits, open_metrics=self.startup.settings.open_metrics)
-        if self.startup.settings.cors_origins:
-            app = CrossOrigin(app, self.startup.settings.cors_origins)
+        largest_job = settings.jobs_max_mb * 2**20
+        app = Access(
+            app, self.current.keys, self.handover.limits, open_metrics=settings.open_metrics, largest_job=largest_job
+        )
+        if settings.cors_origins:
+            app = CrossOrigin(app, settings.cors_origins)
         self.drain = Drain(app)
         return self.drain
 
+    def _secret_of(self, caller: str | None) -> Secret | None:
+        return secret_of(self.current.keys(), caller, self.startup.settings.webhook_secret)
+
     def __call__(self) -> Any:
         """Make the instance of a worker. The fast path answers with the same endpoints as BentoML's own."""
-        with _refuse_to_start_wrong():
+        with refusing_to_start_wrong():
             instance = super().__call__()
         self.endpoints = instance.endpoints
         return instance
@@ -157,7 +175,7 @@ class CreditRiskService(bentoml.Service[T]):
     def drain_on_sigterm(self) -> None:
         """Take SIGTERM over from uvicorn. To be called in its event loop."""
         if threading.current_thread() is threading.main_thread():  # a test's client runs in another one
-            with _refuse_to_start_wrong():
+            with refusing_to_start_wrong():
                 take_over_sigterm(self.drain, self.startup.settings.drain_seconds)
 
     # BentoML sets these three when the service is declared, and reads them when a bento is built or loaded. They are
@@ -166,7 +184,7 @@ class CreditRiskService(bentoml.Service[T]):
     @property
     def models(self) -> list[Any]:
         """The model that the settings name, so that a bento holds it."""
-        with _refuse_to_start_wrong():
+        with refusing_to_start_wrong():
             return [bentoml.models.BentoModel(load_settings().model)]
 
     @models.setter
@@ -193,25 +211,3 @@ class CreditRiskService(bentoml.Service[T]):
     def openapi_spec(self) -> OpenAPI:
         on_file = self.startup.rulebook.on_file if hasattr(self, "startup") else None  # not while a bento is built
         return describe(self.name, on_file.names if on_file else frozenset())
-
-
-@contextmanager
-def _refuse_to_start_wrong() -> Iterator[None]:
-    """End the process with the one sentence of a StartupError instead of a traceback."""
-    try:
-        yield
-    except StartupError as error:
-        refuse(error)
-
-
-def _announce(startup: Startup) -> None:
-    """Log what the service was started with."""
-    settings, rulebook = startup.settings, startup.rulebook
-    logger.info("Serving %s with policy %s; batching: %s", startup.model.tag, rulebook.policy.version, startup.batching)
-    if startup.model.data_source == "synthetic":
-        logger.warning("This model was trained on synthetic applications: it is for trying out, not for lending")
-    logger.info("Decisions are recorded in: %s", settings.decision_log)
-    if rulebook.keys:
-        logger.info("API keys are required; known: %s", ", ".join(rulebook.keys))
-    else:
-        logger.info("No API keys are set: whoever reaches this port may ask")

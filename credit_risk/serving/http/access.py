@@ -29,12 +29,15 @@ OTHER_LIMIT = 64 * 1024
 class Access:
     """An ASGI application in front of another. It puts the name of the caller's key into `scope["caller"]`."""
 
-    def __init__(self, app: ASGIApp, keys: Callable[[], Keys], limits: Limits, *, open_metrics: bool) -> None:
-        """`keys` gives the keys in force, by name. Without keys, everybody may ask."""
+    def __init__(
+        self, app: ASGIApp, keys: Callable[[], Keys], limits: Limits, *, open_metrics: bool, largest_job: int
+    ) -> None:
+        """`keys` gives the keys in force, by name. Without keys, everybody may ask. `largest_job` is in bytes."""
         self._app = app
         self._keys = keys
         self._limits = limits
         self._failed_keys = FailedKeys()
+        self._body_limits = BODY_LIMITS | {"/jobs": largest_job}
         self._open = OPEN | {"/metrics"} if open_metrics else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +50,7 @@ class Access:
                 length = int(value.lstrip(b"0") or b"0")  # zeros in front may be more digits than Python reads
             elif name == b"authorization":
                 authorization = value
-        path, limit = scope["path"], BODY_LIMITS.get(scope["path"], OTHER_LIMIT)
+        path, limit = scope["path"], self._body_limits.get(scope["path"], OTHER_LIMIT)
         keys = self._keys()
         batch: AbstractContextManager[None] = nullcontext()
         try:

@@ -1,7 +1,7 @@
 """Answers POST /classify ahead of BentoML's middleware, which costs ten times as much as a decision.
 
 The same function answers behind BentoML's endpoint, with the same bytes. Everything else goes there: other routes and
-methods, and traced requests, so that their traces are complete.
+methods, requests with a preference, and traced requests, so that their traces are complete.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FastPath:
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 request_id = request_id or value
-            elif (name == b"traceparent" and _sampled(value)) or value == PICKLE:
+            elif (name == b"traceparent" and _sampled(value)) or value == PICKLE or name == b"prefer":
                 await self._app(scope, receive, send)
                 return
         try:
