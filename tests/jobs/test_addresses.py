@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from credit_risk.jobs.addresses import Callback, Places, RefusedError, UnresolvedError, resolve
+from tests.jobs.names import Names
 
 SHAPE = "must be https://HOST:PORT/PATH in ASCII"
 SPELLING = "is not written as they usually are"
@@ -82,26 +81,6 @@ def refusal(url: str, *allowed: str) -> str:
     return str(refused.value)
 
 
-class Names:
-    """Stands in for the resolver of the operating system, for one name."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-        self.asked: list[str] = []
-
-        def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-            self.asked.append(host)
-            if not addresses:
-                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-            return [
-                (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
-                if ":" in address
-                else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
-                for address in addresses
-            ]
-
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-
-
 def found(url: str, *allowed: str) -> list[str]:
     callback = Callback.parse(url, places(*allowed))
     return [str(address) for address in asyncio.run(resolve(callback, places(*allowed)))]
@@ -122,7 +101,7 @@ def test_public_addresses_are_called_over_https_alone(address: str) -> None:
 
 @pytest.mark.parametrize("address", [*INNER, *INNER_IPV6])
 def test_names_that_lead_inside_are_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    Names(monkeypatch, "8.8.8.8", address)
+    Names(monkeypatch, ["8.8.8.8", address])
     with pytest.raises(RefusedError, match=INSIDE):
         found("https://hooks.example.com/")
 
@@ -212,21 +191,21 @@ def test_an_allowed_network_may_be_called_over_http_too(monkeypatch: pytest.Monk
         assert Callback.parse(f"https://{address}/", places(*allowed))
     for address in ("10.2.0.1", "127.0.0.1", "[fd00:2::5]"):
         assert INSIDE in refusal(f"https://{address}/", *allowed)
-    Names(monkeypatch, "10.1.2.3", "fd00:1::5")
+    Names(monkeypatch, ["10.1.2.3", "fd00:1::5"])
     assert found("http://receiver/", *allowed) == ["10.1.2.3", "fd00:1::5"]
 
 
 def test_a_name_with_an_allowed_and_a_public_address_is_called_over_https_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    Names(monkeypatch, "10.1.2.3", "8.8.8.8")
+    Names(monkeypatch, ["10.1.2.3", "8.8.8.8"])
     assert found("https://receiver/", "10.1.0.0/16") == ["10.1.2.3", "8.8.8.8"]
     with pytest.raises(RefusedError, match=HTTPS):
         found("http://receiver/", "10.1.0.0/16")
 
 
 def test_an_allowed_host_may_be_called_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = Names(monkeypatch, "172.18.0.3")
+    names = Names(monkeypatch, ["172.18.0.3"])
     assert found("http://Receiver:8000/", "receiver") == ["172.18.0.3"]
     assert names.asked == ["receiver"]
     with pytest.raises(RefusedError, match=HTTPS):
@@ -236,7 +215,7 @@ def test_an_allowed_host_may_be_called_wherever_it_is(monkeypatch: pytest.Monkey
 
 
 def test_a_name_without_an_address_may_have_one_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    Names(monkeypatch)
+    Names(monkeypatch, [])
     with pytest.raises(UnresolvedError):
         found("https://hooks.example.com/")
 
