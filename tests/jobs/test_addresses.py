@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from yarl import URL
 
 from credit_risk.jobs.addresses import Callback, Places, RefusedError, UnresolvedError, resolve
 from tests.jobs.names import Names
@@ -161,6 +164,7 @@ def test_odd_spellings_are_refused(host: str) -> None:
         "https://%31%32%37.0.0.1/",
         "https://[fe80::1%25eth0]/",
         "https://[127.0.0.1/",
+        "https://[127.0.0.1]/",
         f"https://example.com/{'a' * 2000}",
     ],
 )
@@ -218,6 +222,24 @@ def test_a_name_without_an_address_may_have_one_later(monkeypatch: pytest.Monkey
     Names(monkeypatch, [])
     with pytest.raises(UnresolvedError):
         found("https://hooks.example.com/")
+
+
+PIECES = (
+    *("a", "example.com", "127.0.0.1", "8.8.8.8", "[::1]", "xn--a", "0x7f", "443", "65535"),
+    *'[]:/?#@\\%.-_&=~|"<^` \n\0\u2100\uff0e',
+)
+
+
+@settings(max_examples=2000)
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join))
+def test_aiohttp_reads_the_same_in_a_url_as_the_check(rest: str) -> None:
+    try:
+        callback = Callback.parse(f"https://{rest}", places("0.0.0.0/0", "::/0"))
+    except RefusedError:
+        return
+    url = URL(callback.url)
+    assert (url.raw_host, url.port, url.scheme) == (callback.host, callback.port, "https")
+    assert (url.raw_user, url.raw_password) == (None, None)
 
 
 @pytest.mark.parametrize(

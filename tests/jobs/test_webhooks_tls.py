@@ -115,7 +115,7 @@ def test_a_certificate_of_nobody_known_is_not_trusted(certificate: Path, monkeyp
     assert (attempt.final, receiver.requests) == (False, [])
 
 
-def test_a_receiver_without_tls_gets_nothing() -> None:
+def test_a_receiver_without_tls_is_named() -> None:
     async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
         writer.close()
