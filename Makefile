@@ -105,7 +105,7 @@ docs-test: $(VENV)/installed-dev  ## Test the commands of the README and the doc
 release-test: $(VENV)/installed-dev  ## Test train.py, the release gate and promotions, which train hundreds of models
 	$(BIN)/python -m pytest tests/release --numprocesses 2 --dist loadfile $(ARGS)
 
-clients-test: $(VENV)/installed-dev  ## Test the callers in examples/clients, with Node, Java and curl where they are installed
+clients-test: $(VENV)/installed-dev  ## Test the callers and receivers in examples/, with Node, Java, curl and openssl where they are installed
 	$(BIN)/python -m pytest tests/examples --numprocesses 2 $(ARGS)
 
 notebook-test: $(VENV)/installed-dev $(VENV)/installed-notebook  ## Test Python's face with pandas, and the notebooks in examples/

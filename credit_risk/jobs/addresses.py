@@ -25,7 +25,7 @@ PLACES_ARE = 'a JSON list of networks, and of host names in lower case, such as 
 MOST_CHARACTERS = 2000  # of a URL
 
 _URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[(?P<ipv6>[0-9a-f:.]+)\])(:(?P<port>[0-9]{1,5}))?([/?#][!-\[\]-~]*)?",
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[(?P<ipv6>[0-9a-f]*:[0-9a-f:.]*)\])(:(?P<port>[0-9]{1,5}))?([/?#][!-\[\]-~]*)?",
     re.ASCII | re.IGNORECASE,
 )
 _PUBLIC_IPV6 = ip_network("2000::/3")

@@ -112,7 +112,7 @@ class _Pinned(AbstractResolver):
 
 
 @cache
-def _trust() -> ssl.SSLContext:
+def authorities() -> ssl.SSLContext:
     """Load the authorities that the system trusts, once; SSL_CERT_FILE and SSL_CERT_DIR name others."""
     return ssl.create_default_context()
 
@@ -120,7 +120,7 @@ def _trust() -> ssl.SSLContext:
 async def _post(callback: Callback, addresses: Sequence[Ip], headers: dict[str, str], body: bytes) -> _Answer:
     """Give the head of the answer. What comes after it is not waited for."""
     connector = aiohttp.TCPConnector(
-        resolver=_Pinned(addresses), use_dns_cache=False, force_close=True, ssl=_trust() if callback.tls else True
+        resolver=_Pinned(addresses), use_dns_cache=False, force_close=True, ssl=authorities() if callback.tls else True
     )
     async with (
         aiohttp.ClientSession(

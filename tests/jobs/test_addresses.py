@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from yarl import URL
 
 from credit_risk.jobs.addresses import Callback, Places, RefusedError, UnresolvedError, resolve
+from tests.jobs.names import Names
 
 SHAPE = "must be https://HOST:PORT/PATH in ASCII"
 SPELLING = "is not written as they usually are"
@@ -82,26 +84,6 @@ def refusal(url: str, *allowed: str) -> str:
     return str(refused.value)
 
 
-class Names:
-    """Stands in for the resolver of the operating system, for one name."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-        self.asked: list[str] = []
-
-        def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-            self.asked.append(host)
-            if not addresses:
-                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-            return [
-                (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
-                if ":" in address
-                else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
-                for address in addresses
-            ]
-
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-
-
 def found(url: str, *allowed: str) -> list[str]:
     callback = Callback.parse(url, places(*allowed))
     return [str(address) for address in asyncio.run(resolve(callback, places(*allowed)))]
@@ -122,7 +104,7 @@ def test_public_addresses_are_called_over_https_alone(address: str) -> None:
 
 @pytest.mark.parametrize("address", [*INNER, *INNER_IPV6])
 def test_names_that_lead_inside_are_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    Names(monkeypatch, "8.8.8.8", address)
+    Names(monkeypatch, ["8.8.8.8", address])
     with pytest.raises(RefusedError, match=INSIDE):
         found("https://hooks.example.com/")
 
@@ -182,6 +164,7 @@ def test_odd_spellings_are_refused(host: str) -> None:
         "https://%31%32%37.0.0.1/",
         "https://[fe80::1%25eth0]/",
         "https://[127.0.0.1/",
+        "https://[127.0.0.1]/",
         f"https://example.com/{'a' * 2000}",
     ],
 )
@@ -212,21 +195,21 @@ def test_an_allowed_network_may_be_called_over_http_too(monkeypatch: pytest.Monk
         assert Callback.parse(f"https://{address}/", places(*allowed))
     for address in ("10.2.0.1", "127.0.0.1", "[fd00:2::5]"):
         assert INSIDE in refusal(f"https://{address}/", *allowed)
-    Names(monkeypatch, "10.1.2.3", "fd00:1::5")
+    Names(monkeypatch, ["10.1.2.3", "fd00:1::5"])
     assert found("http://receiver/", *allowed) == ["10.1.2.3", "fd00:1::5"]
 
 
 def test_a_name_with_an_allowed_and_a_public_address_is_called_over_https_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    Names(monkeypatch, "10.1.2.3", "8.8.8.8")
+    Names(monkeypatch, ["10.1.2.3", "8.8.8.8"])
     assert found("https://receiver/", "10.1.0.0/16") == ["10.1.2.3", "8.8.8.8"]
     with pytest.raises(RefusedError, match=HTTPS):
         found("http://receiver/", "10.1.0.0/16")
 
 
 def test_an_allowed_host_may_be_called_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = Names(monkeypatch, "172.18.0.3")
+    names = Names(monkeypatch, ["172.18.0.3"])
     assert found("http://Receiver:8000/", "receiver") == ["172.18.0.3"]
     assert names.asked == ["receiver"]
     with pytest.raises(RefusedError, match=HTTPS):
@@ -236,9 +219,27 @@ def test_an_allowed_host_may_be_called_wherever_it_is(monkeypatch: pytest.Monkey
 
 
 def test_a_name_without_an_address_may_have_one_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    Names(monkeypatch)
+    Names(monkeypatch, [])
     with pytest.raises(UnresolvedError):
         found("https://hooks.example.com/")
+
+
+PIECES = (
+    *("a", "example.com", "127.0.0.1", "8.8.8.8", "[::1]", "xn--a", "0x7f", "443", "65535"),
+    *'[]:/?#@\\%.-_&=~|"<^` \n\0\u2100\uff0e',
+)
+
+
+@settings(max_examples=2000)
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join))
+def test_aiohttp_reads_the_same_in_a_url_as_the_check(rest: str) -> None:
+    try:
+        callback = Callback.parse(f"https://{rest}", places("0.0.0.0/0", "::/0"))
+    except RefusedError:
+        return
+    url = URL(callback.url)
+    assert (url.raw_host, url.port, url.scheme) == (callback.host, callback.port, "https")
+    assert (url.raw_user, url.raw_password) == (None, None)
 
 
 @pytest.mark.parametrize(
