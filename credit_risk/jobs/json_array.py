@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -66,18 +67,16 @@ class _Items:
     def _item(self, number: int) -> str:
         """Take an item, together with the character behind it, because a number may go on."""
         while True:
-            try:
+            end: int | None = None
+            with suppress(ValueError, RecursionError):
                 _, end = json.JSONDecoder().raw_decode(self._text, self._at)
-            except (ValueError, RecursionError):
-                end = len(self._text)
-            if end < len(self._text) or self._has_ended:
-                break
-            if len(self._text) - self._at > LONGEST_ITEM:
+            is_whole = end is not None and end < len(self._text)
+            if is_whole or self._has_ended or len(self._text) - self._at > LONGEST_ITEM:
                 break
             self._read()
-        item, self._at = self._text[self._at : end], end
-        if end == len(self._text):
+        if end is None:
             raise DataError(f"item {number} of {self._path} is not JSON; put it right, or take it out")
+        item, self._at = self._text[self._at : end], end
         return item
 
     def _next(self) -> str:

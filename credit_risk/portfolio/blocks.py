@@ -87,7 +87,8 @@ def csv_blocks(path: Path, rows_at_once: int, report: Report, check_names: Check
                 rejects = [ragged.pop(row) for row in sorted(ragged) if row < first]
                 yield Block(table, numbers, rejects, _json_of_text)
             report(file.tell() / size)
-    yield Block(texts.empty_table(), np.arange(0), list(ragged.values()), _json_of_text)
+    if ragged:
+        yield Block(texts.empty_table(), np.arange(0), list(ragged.values()), _json_of_text)
 
 
 def parquet_blocks(path: Path, rows_at_once: int, report: Report, check_names: CheckNames) -> Iterator[Block]:
