@@ -33,7 +33,8 @@ class _Answer(NamedTuple):
 
 def message(event: str, at: float, data: dict[str, Any]) -> bytes:
     """Make the body that tells of an event at a Unix time. Make it once: each attempt sends the same bytes."""
-    return to_json({"type": event, "timestamp": datetime.fromtimestamp(at, UTC), "data": data})
+    when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return to_json({"type": event, "timestamp": when, "data": data})
 
 
 async def send(

@@ -7,7 +7,7 @@ set -euo pipefail
 url=${1:-http://127.0.0.1:8000}
 id=${2:-msg_$(openssl rand -hex 8)}
 timestamp=$(date +%s)
-body='{"type":"job.succeeded","timestamp":"2026-07-01T12:00:00Z","data":{"id":"a job"}}'
+body='{"type":"job.succeeded","timestamp":"2026-07-01T12:00:00.000+00:00","data":{"id":"a job"}}'
 
 # As hexadecimal digits, because the key may hold any byte. Other processes see it among openssl's arguments: try with a
 # secret that is used for nothing else.

@@ -132,11 +132,11 @@ def test_it_refuses_a_time_far_from_now(receiver: Receiver, minutes: int) -> Non
 
 def test_others_do_not_keep_it_from_its_messages(receiver: Receiver) -> None:
     with socket.create_connection(("127.0.0.1", receiver.port)):  # says nothing
-        for length in ("1000001", "9" * 5000, "-1", "a"):
-            with socket.create_connection(("127.0.0.1", receiver.port)) as other:
-                other.sendall(f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
-                assert other.recv(100).startswith(b"HTTP/1.0 413 ")
         assert receiver.post(signed()) == 204
+    for length in ("1000001", "9" * 5000, "-1", "a"):
+        with socket.create_connection(("127.0.0.1", receiver.port)) as other:
+            other.sendall(f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
+            assert other.recv(100).startswith(b"HTTP/1.0 413 ")
     assert receiver.stop()[0] == EVENT
 
 

@@ -188,6 +188,11 @@ def test_a_url_says_where_it_leads(url: str, host: str, port: int, tls: bool) ->
     assert Callback.parse(url, places("127.0.0.0/8", "::1")) == Callback(url, host, port, tls)
 
 
+def test_http_to_a_name_is_refused_at_once_where_nothing_is_allowed() -> None:
+    assert HTTPS in refusal("http://hooks.example.com/")
+    assert Callback.parse("http://hooks.example.com/", places("10.1.0.0/16")).host == "hooks.example.com"
+
+
 def test_an_allowed_network_may_be_called_over_http_too(monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = ("10.1.0.0/16", "fd00:1::/32")
     for address in ("10.1.2.3", "[::ffff:10.1.2.3]", "[64:ff9b::10.1.2.3]", "[fd00:1::5]"):

@@ -65,7 +65,7 @@ def test_what_is_delivered_is_signed_for_the_reference_library(status: int) -> N
     [request] = receiver.requests
     assert verified(request) == {
         "type": "job.succeeded",
-        "timestamp": "2027-01-15T08:00:00.250000Z",
+        "timestamp": "2027-01-15T08:00:00.250+00:00",
         "data": {"id": "01", "name": "Zoë"},
     }
     assert request.line == "POST /hook HTTP/1.1"
