@@ -31,7 +31,7 @@ class Workshop:
 
     def __init__(self, folder: Path, model: StoredModel, **settings: Any) -> None:
         self.log = folder / "decisions"
-        places = {"jobs": f"sqlite:///{folder}/jobs.sqlite", "jobs_folder": folder / "jobs"}
+        places: dict[str, Any] = {"jobs": f"sqlite:///{folder}/jobs.sqlite", "jobs_folder": folder / "jobs"}
         self.settings = Settings(**(places | settings))
         self.desk = Desk(self.settings, terms_of(model), RELEASE)
         self.store, self.files = self.desk.store, self.desk.files
@@ -54,6 +54,11 @@ class Workshop:
         """Run a job as a worker does, and give what has become of it."""
         self.runner().run(job.id)
         return self.found(job)
+
+    def sweep_when_due(self, job: Job) -> None:
+        """Look after a job as soon as its lease is over."""
+        time.sleep(max(0.0, self.found(job).due - time.time()))
+        self.sweeper.sweep(time.time())
 
     def found(self, job: Job) -> Job:
         found = self.store.get(job.id)
@@ -78,8 +83,3 @@ class Workshop:
 @pytest.fixture
 def workshop(tmp_path: Path, model: StoredModel) -> Workshop:
     return Workshop(tmp_path, model)
-
-
-def soon(job: Job) -> float:
-    """A time at which the job is due, whatever it is."""
-    return max(time.time(), job.due) + 0.01

@@ -13,6 +13,7 @@ import pytest
 
 from credit_risk.contract.application import EXAMPLE
 from credit_risk.jobs.changes import cancel, claim
+from credit_risk.jobs.lease import HeldLease
 from credit_risk.jobs.parts import Parts
 from credit_risk.jobs.recording import ChunkLog
 from credit_risk.jobs.store import change
@@ -20,7 +21,7 @@ from credit_risk.model.store import StoredModel
 from credit_risk.serving import jobs as serving_jobs
 from credit_risk.training.data import Dataset
 from tests.deciders import answers_of
-from tests.jobs.conftest import Workshop, soon
+from tests.jobs.conftest import Workshop
 from tests.portfolio.files import assert_as_the_service, read_csv, write
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
@@ -29,6 +30,7 @@ GOOD = EXAMPLE.model_dump()
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("credit_risk.jobs.changes.BACKOFF_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(serving_jobs, "ROWS_AT_ONCE", 100)
 
 
@@ -101,13 +103,11 @@ def test_a_death_at_any_point_loses_nothing_and_repeats_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(where, what, dying)
         with pytest.raises(Died):
-            workshop.runner().run(job.id)
+            workshop.runner(lease_seconds=0.3).run(job.id)
     dead = workshop.found(job)
     assert (dead.state, dead.chunks) == ("running", 4 if what == "join" else 2)
-    workshop.sweeper.sweep(soon(dead))
-    queued = workshop.found(job)
-    assert queued.state == "queued"
-    time.sleep(max(0, queued.wait_until - time.time()))
+    workshop.sweep_when_due(job)
+    assert workshop.found(job).state == "queued"
     ended = workshop.run(job)
     assert (ended.state, ended.done) == ("succeeded", 350)
     ids = [row["decision_id"] for row in workshop.decisions(job)]
@@ -179,8 +179,6 @@ def test_a_full_disk_ends_the_job_and_not_the_worker(
 def test_what_can_pass_is_tried_again_later_and_not_for_ever(
     workshop: Workshop, table: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("credit_risk.jobs.changes.BACKOFF_SECONDS", (0.0, 0.0))
-
     def fails(*_: Any) -> None:
         raise RuntimeError("a secret of the applicant's")
 
@@ -234,13 +232,13 @@ def test_a_worker_that_was_paused_beyond_its_lease_changes_nothing_any_more(
     def paused(*arguments: Any) -> int:
         if not ended:
             monkeypatch.setattr(Parts, "write", write_part)
-            workshop.sweeper.sweep(soon(workshop.found(job)))
-            time.sleep(max(0, workshop.found(job).wait_until - time.time()))
+            workshop.sweep_when_due(job)
             ended.append(workshop.run(job))
         return write_part(*arguments)
 
     monkeypatch.setattr(Parts, "write", paused)
-    workshop.runner().run(job.id)
+    monkeypatch.setattr(HeldLease, "_renew", lambda _: None)  # its thread is paused, too
+    workshop.runner(lease_seconds=0.3).run(job.id)
     assert workshop.found(job) == ended[0]
     assert ended[0].state == "succeeded"
     assert len(workshop.lines()) == 350

@@ -131,7 +131,8 @@ class Jobs:
         job = await self._find(request)
         _check_ended(job)
         if job.state != "succeeded":
-            raise ConflictError(f"The job {job.state}, so it has no result")
+            became = "was cancelled" if job.state == "cancelled" else "failed"
+            raise ConflictError(f"The job {became}, so it has no result")
         folder = self._desk.files.of(job.id)
         accept = request.headers.get("accept", "*/*")
         if job.source.is_single and "application/json" in accept:

@@ -69,7 +69,9 @@ def ask(
 
         raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         scope = {"type": "http", "method": "POST", "path": path, "headers": raw, "client": ("10.1.2.3", 5)}
-        await Access(behind, lambda: keys, unused_limits(), open_metrics=open_metrics)(scope, receive, send)
+        await Access(behind, lambda: keys, unused_limits(), open_metrics=open_metrics, largest_job=2**20)(
+            scope, receive, send
+        )
 
     asyncio.run(run())
     body = json.loads(sent[1]["body"]) if len(sent) > 1 else None
@@ -161,7 +163,7 @@ def asked_by(access: Access, token: str, path: str = "/classify") -> tuple[int, 
 
 def test_a_caller_is_told_what_is_left_and_when_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
-    access = Access(Behind(), lambda: LIMITED, unused_limits(), open_metrics=True)
+    access = Access(Behind(), lambda: LIMITED, unused_limits(), open_metrics=True, largest_job=2**20)
     answers = [asked_by(access, "token-1") for _ in range(4)]
     assert [status for status, _ in answers] == [200, 200, 200, 429]
     assert [headers.get(b"ratelimit") for _, headers in answers] == [
@@ -176,7 +178,7 @@ def test_a_caller_is_told_what_is_left_and_when_to_come_back(monkeypatch: pytest
 @pytest.mark.parametrize("path", ["/classify_batch", "/classify_array", "/classify_table"])
 def test_a_caller_has_so_many_batches_at_a_time(path: str) -> None:
     counts = unused_limits()
-    access = Access(Behind(), lambda: LIMITED, counts, open_metrics=True)
+    access = Access(Behind(), lambda: LIMITED, counts, open_metrics=True, largest_job=2**20)
     with counts.batch("bank", 1):
         assert asked_by(access, "token-1", path)[0] == 429
         assert asked_by(access, "token-1", "/classify")[0] == 200

@@ -26,7 +26,9 @@ PREFLIGHT = {
 @pytest.fixture
 def client() -> TestClient:
     answer = JSONResponse({}, headers={"x-request-id": "abc"})
-    return TestClient(CrossOrigin(Access(answer, lambda: KEYS, unused_limits(), open_metrics=False), (ORIGIN,)))
+    return TestClient(
+        CrossOrigin(Access(answer, lambda: KEYS, unused_limits(), open_metrics=False, largest_job=2**20), (ORIGIN,))
+    )
 
 
 def test_a_preflight_needs_no_key(client: TestClient) -> None:
