@@ -6,6 +6,7 @@ commands that run these tests or need minutes are checked by name only.
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -144,6 +145,27 @@ def test_the_answers_are_those_that_are_shown(reader: Reader, command: str) -> N
         }
 
 
+def test_a_file_is_decided_in_the_background(reader: Reader) -> None:
+    [command] = [command for command in starting("python -m data.generate") if "/jobs" in command]
+    printed = reader.run(command)
+    assert "event: end" in printed
+    shown = re.search(r"^data: (.*), \.\.\.}$", README, re.MULTILINE)
+    assert shown is not None
+    told = json.loads(printed[printed.index("data: ") + len("data: ") :])
+    expected = json.loads(f"{shown[1]}}}")
+    assert {name: told[name] for name in expected if name != "id"} == {k: v for k, v in expected.items() if k != "id"}
+    with (reader.folder / "applications.csv").open() as file:
+        first = [file.readline() for _ in range(501)]
+    curl = "curl -s localhost:3000/classify_table -H 'Content-Type: text/csv' --data-binary @-"
+    answers = json.loads(reader.run(f"{curl} <<'END'\n{''.join(first)}END"))
+    with (reader.folder / "decisions.csv").open(newline="") as file:
+        decided = list(csv.DictReader(file))
+    assert len(decided) == 100_000
+    for answer, row in zip(answers, decided, strict=False):
+        assert answer["Status"] == row["Status"]
+        assert str(answer["probability_of_default"]) == row["probability_of_default"]
+
+
 def test_the_examples_in_python_run(reader: Reader) -> None:
     """Those with pandas are run by tests/notebook."""
     examples = [block for language, block in BLOCKS if language == "python" and "pandas" not in block]
@@ -166,7 +188,7 @@ def test_what_is_done_beside_the_service_runs(reader: Reader) -> None:
     assert "all identical" in reader.run(replay.replace("~/bentoml", str(reader.home)))
     [check] = starting("python -m credit_risk policy check")
     assert "approved" in reader.run(check).lower()
-    [score] = starting("python -m data.generate")
+    [score] = [command for command in starting("python -m data.generate") if " score " in command]
     assert "10,000 applications decided" in reader.run(score)
     new_key, limited = starting("python -m credit_risk new-key")
     assert 'CREDIT_RISK_API_KEYS=\'{"branch": ' in reader.run(new_key)
