@@ -18,10 +18,10 @@ import yaml
 
 from credit_risk.contract.application import EXAMPLE
 from credit_risk.model.store import StoredModel
-from tests.conftest import PROJECT, QUICK, train
+from tests.conftest import PROJECT
 from tests.corpus import BAD, GOOD, SAMPLE
 from tests.e2e.conftest import BENTOML, Server, serving, workers_of
-from tests.models import copy_model, editing
+from tests.models import another_is_latest, copy_model, editing
 from tests.tables import rows_of, vectorizer_of
 
 
@@ -94,28 +94,25 @@ def test_a_port_in_use_is_named_with_the_fix(server: Server) -> None:
     assert "Traceback" not in second.stderr
 
 
-def test_another_configuration_policy_and_model_take_effect(tmp_path: Path) -> None:
+def test_another_configuration_policy_and_model_take_effect(tmp_path: Path, model: StoredModel) -> None:
     configuration = yaml.safe_load((PROJECT / "bentoconfiguration.yaml").read_text())
     configuration["services"]["credit_risk_classifier"]["workers"] = 1
     (tmp_path / "bentoconfiguration.yaml").write_text(yaml.safe_dump(configuration))
     policy = yaml.safe_load((PROJECT / "policy.yaml").read_text())
     policy["cutoffs"] = {"decline_above": 0.02, "review_above": 0.01}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy))
-    older = str(bentoml.models.get("credit_risk_model:latest").tag)
-    assert train("--seed", "5", *QUICK).returncode == 0
-    newer = str(bentoml.models.get("credit_risk_model:latest").tag)
-    try:
-        with serving(
+    with (
+        another_is_latest(model),
+        serving(
             BENTOML_CONFIG=str(tmp_path / "bentoconfiguration.yaml"),
             CREDIT_RISK_POLICY=str(tmp_path / "policy.yaml"),
-            CREDIT_RISK_MODEL=older,
-        ) as server:
-            _, answer = post(server.url, GOOD["the tutorial's sample"])
-            assert b'"Status":"DECLINED"' in answer
-            assert older in answer.decode()
-            assert workers_of(server, 2, seconds=3) == 1
-    finally:
-        bentoml.models.delete(newer)
+            CREDIT_RISK_MODEL=model.tag,
+        ) as server,
+    ):
+        _, answer = post(server.url, GOOD["the tutorial's sample"])
+        assert b'"Status":"DECLINED"' in answer
+        assert model.tag in answer.decode()
+        assert workers_of(server, 2, seconds=3) == 1
 
 
 def overridden(**sections: object) -> dict[str, str]:
