@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import httpx2
 import pytest
 
 from tests.corpus import SAMPLE
+from tests.e2e.callers import posted_anew
 from tests.e2e.conftest import serving, workers_of
 from tests.e2e.test_batching import all_of
 
@@ -69,9 +69,8 @@ def test_limits_hold_over_both_workers_and_failed_keys_are_seen() -> None:
         assert httpx2.post(f"{server.url}/classify", json=SAMPLE, headers=guess).status_code == 401
         assert all_of(server, "credit_risk_requests_total", 'route="/classify",status="401"') == 1
         assert all_of(server, "credit_risk_requests_total", 'route="/classify",status="429"') == len(limited)
-        with ThreadPoolExecutor(40) as pool:  # those who guess are slowed down, which is no overload
-            guesses = pool.map(lambda _: httpx2.post(f"{server.url}/classify", json=SAMPLE, headers=guess), range(120))
-            assert {answer.status_code for answer in guesses} == {401}
+        guesses = posted_anew(server.url, 120, **guess)  # those who guess are slowed down, which is no overload
+        assert {status for status, _ in guesses} == {401}
         log = server.log.read_text()
         assert "Requests without a valid API key from 127.0.0.1: 1" in log
         assert "a-guess" not in log

@@ -30,13 +30,14 @@ from credit_risk.contract.record import DecisionRecord
 from credit_risk.training.data import Dataset
 from tests.conftest import PROJECT, user_environment
 from tests.corpus import SAMPLE, body_of
+from tests.e2e.callers import PAUSE_SECONDS
 from tests.e2e.conftest import Server, serving, wait_until_ready, workers_of
 
 KILLS = int(os.environ.get("KILLS", "3"))
 
 
 class Asking:
-    """Callers that ask without a pause, whatever happens to their connections, and keep the ids of the answers."""
+    """Callers that ask again and again, whatever happens to their connections, and keep the ids of the answers."""
 
     def __init__(self, server: Server) -> None:
         self._address = urlsplit(server.url).netloc
@@ -55,6 +56,7 @@ class Asking:
                     self.ids.append(body["decision_id"])
                 else:
                     self.refused += 1
+                time.sleep(PAUSE_SECONDS)
             except (OSError, http.client.HTTPException):
                 connection.close()
         connection.close()
