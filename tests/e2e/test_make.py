@@ -14,7 +14,9 @@ from tests.conftest import PROJECT, user_environment
 MAKEFILE = (PROJECT / "Makefile").read_text()
 WITH_ARGS = re.findall(r"^([a-z-]+):.*\n\t.*\$\(ARGS\)", MAKEFILE, re.MULTILINE)
 # They run nothing but pytest, which takes seconds for its help. One of them, `test`, is run all the same.
-ONLY_PYTEST = re.findall(r"^([a-z-]+-test):.*\n\t\$\(BIN\)/python -m pytest .*\$\(ARGS\)\n\n", MAKEFILE, re.MULTILINE)
+ONLY_PYTEST = re.findall(
+    r"^(coverage|[a-z-]+-test):.*\n\t\$\(BIN\)/python -m pytest .*\$\(ARGS\)\n\n", MAKEFILE, re.MULTILINE
+)
 
 
 def test_the_targets_that_pass_arguments_on_are_found() -> None:
@@ -27,7 +29,7 @@ def test_the_other_targets_of_tests_pass_the_question_on(target: str) -> None:
     command = ["make", "--no-print-directory", "-n", *installed, target, "ARGS=--help"]
     shown = subprocess.run(command, cwd=PROJECT, env=user_environment(), capture_output=True, text=True, check=True)
     [line] = shown.stdout.splitlines()
-    assert line.startswith(f"{sys.prefix}/bin/python -m pytest tests/")
+    assert line.startswith(f"{sys.prefix}/bin/python -m pytest ")
     assert line.endswith(" --help")
 
 
