@@ -33,7 +33,7 @@ from tests.corpus import SAMPLE, body_of
 from tests.e2e.callers import PAUSE_SECONDS
 from tests.e2e.conftest import Server, serving, wait_until_ready, workers_of
 
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "2"))
 
 
 class Asking:
@@ -160,6 +160,7 @@ def test_the_record_names_the_caller_and_the_request_and_nothing_else_does(tmp_p
         "CREDIT_RISK_DECISION_LOG": str(tmp_path),
         "CREDIT_RISK_API_KEYS": json.dumps(keys),
         "BENTOML_CONFIG_OVERRIDES": json.dumps(access),
+        "CREDIT_RISK_WORKERS": "1",
     }
     headers = {"Content-Type": "application/json", "Authorization": "Bearer token", "X-Request-ID": "from-the-branch"}
     seen = []
@@ -186,7 +187,7 @@ def test_the_record_names_the_caller_and_the_request_and_nothing_else_does(tmp_p
 
 
 def test_the_log_goes_to_stdout_where_asked_for() -> None:
-    with serving(CREDIT_RISK_DECISION_LOG="stdout") as server:
+    with serving(CREDIT_RISK_DECISION_LOG="stdout", CREDIT_RISK_WORKERS="1") as server:
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
         connection.request("POST", "/classify", json.dumps(SAMPLE))
         decision = json.loads(connection.getresponse().read())
