@@ -14,7 +14,7 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --n
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help install serve train data test check docs bench bench-architectures lock lock-check load bento image \
-  container-test deploy-test export import rollback attack attack-test clients-test release-test notebook-test notebooks \
+  container-test coverage deploy-test export import rollback attack attack-test clients-test release-test notebook-test notebooks \
   neighbours-test docs-test
 
 help:  ## Show the targets
@@ -56,8 +56,12 @@ train: install  ## Train on DATA (data/applications.csv) and save the model; ARG
 data: install  ## Download the public data set into data/CreditScoring.csv
 	$(BIN)/python -m data.download
 
-test: $(VENV)/installed-dev  ## Run the tests and print the coverage
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov=credit_risk --cov-report=term-missing:skip-covered $(ARGS)
+# A process more than the cores of a small machine: many tests wait.
+test: $(VENV)/installed-dev  ## Run the tests
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
+
+coverage: $(VENV)/installed-dev  ## Run the tests and print which lines they reach, in two thirds more time
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal --cov=credit_risk --cov-report=term-missing:skip-covered $(ARGS)
 
 check: $(VENV)/installed-dev $(VENV)/installed-bench  ## Check style, types, and that the docs are up to date
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -63,12 +64,25 @@ def copy_project(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained() -> Iterator[str]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """What train.py printed when it filled the run's model store. Its booster is that of any number of folds."""
-    result = train(*QUICK)
-    assert result.returncode == 0, result.stderr
-    yield result.stdout
+    yield _trained_once(tmp_path_factory.getbasetemp())
     shutil.rmtree(HOME, ignore_errors=True)
+
+
+def _trained_once(folder: Path) -> str:
+    """Train in the first worker of pytest-xdist, whose folders lie side by side; the others copy its store."""
+    shared = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "trained"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        printed = shared / "printed"
+        if not printed.exists():
+            result = train(*QUICK, home=shared / "home")
+            assert result.returncode == 0, result.stderr
+            printed.write_text(result.stdout)
+    shutil.copytree(shared / "home", HOME / "bentoml", dirs_exist_ok=True)
+    return printed.read_text()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ import xgboost as xgb
 import yaml
 
 from credit_risk.model.manifest import Manifest
-from credit_risk.model.store import StoredModel, load_model, sha256_of
+from credit_risk.model.releases import point_to
+from credit_risk.model.store import StoredModel, latest_model, load_model, sha256_of
 from credit_risk.training.data import Dataset
 from credit_risk.training.recipe import train_booster
 
@@ -54,6 +55,26 @@ def copy_with(booster: xgb.Booster, model: StoredModel, name: str) -> StoredMode
         content["metadata"] |= {"booster_sha256": sha256_of(booster), "data_sha256": "0" * 64}
     seal(folder)
     return load_model(f"{name}:copy")
+
+
+@contextmanager
+def another_is_latest(model: StoredModel) -> Iterator[str]:
+    """Make a copy of a released model the latest of its name, and yield its tag."""
+    before = folder_of(model)
+    after = before.with_name("another")
+    shutil.copytree(before, after)
+    with editing(after / "model.yaml") as content:
+        content["version"] = after.name
+    seal(after)
+    point_to(after)
+    try:
+        latest = latest_model()
+        assert latest is not None
+        assert latest.tag == f"{before.parent.name}:{after.name}"
+        yield latest.tag
+    finally:
+        point_to(before)
+        shutil.rmtree(after)
 
 
 def seal(folder: Path) -> None:

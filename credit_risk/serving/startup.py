@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,18 @@ from credit_risk.serving.settings import PROJECT, Settings, load_settings
 
 if TYPE_CHECKING:
     from credit_risk.deciding.model_server import ModelServer
+
+
+@contextmanager
+def _without_scikit_learn() -> Iterator[None]:
+    """Let XGBoost find none: it would take most of a second to load it, for a face that serving has no use for."""
+    hidden: dict[str, Any] = {} if "sklearn" in sys.modules else {"sklearn": None}
+    sys.modules.update(hidden)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,7 @@ class Startup:
         self.archive(rulebook)
         return rulebook
 
+    @_without_scikit_learn()
     def decider(self, terms: CurrentTerms, observe: Observe, model_server: ModelServer | None = None) -> Decider:
         """Make what decides. Without a `model_server` this loads the model's booster, which takes a second."""
         scoring = model_server or InProcessScoring(self.model)
@@ -67,6 +82,7 @@ class Startup:
         return Decider(self.model.encoder, scoring, terms, self.log, observe, completer)
 
 
+@_without_scikit_learn()
 def start_up(configuration: Mapping[str, Any], rulebook: Rulebook | None = None) -> Startup:
     """Load and check everything, given the service's section of bentoconfiguration.yaml.
 

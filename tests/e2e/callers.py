@@ -1,4 +1,4 @@
-"""Callers that ask without a pause, and keep account of what became of each request."""
+"""Callers that ask again and again, and keep account of what became of each request."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tests.corpus import SAMPLE
 
 MOST_FAULTS = 100  # of one caller, which then gives up
+PAUSE_SECONDS = 0.01  # of a caller after each answer: without it, callers leave a new worker no processor to start on
 
 
 class Answered(NamedTuple):
@@ -50,6 +51,19 @@ class Account:
             before = bisect_left(times, answer.sent)
             behind += bool(before and newest[before - 1] > place[answer.policy])
         return behind
+
+
+def posted_anew(url: str, times: int, **headers: str) -> list[tuple[int, dict[str, Any]]]:
+    """Ask so many times at once, each over a connection of its own, so that all workers answer."""
+
+    def ask(_: int) -> tuple[int, dict[str, Any]]:
+        with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
+            connection.request("POST", "/classify", json.dumps(SAMPLE), headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(ask, range(times)))
 
 
 @contextmanager
@@ -96,6 +110,7 @@ def _ask(url: str, keep: bool, account: Account, until_refused: bool) -> None:
                 else:
                     account.faults.append(f"{answer.status}: {content!r}")
                     faults += 1
+                time.sleep(PAUSE_SECONDS)
             except (OSError, http.client.HTTPException) as error:
                 account.faults.append(repr(error))
                 faults += 1

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import httpx2
-import pytest
 
 from tests.corpus import SAMPLE
-from tests.e2e.conftest import serving, workers_of
+from tests.e2e.callers import posted_anew
+from tests.e2e.conftest import Server, serving, workers_of
 from tests.e2e.test_batching import all_of
 
 SAMPLED = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
@@ -20,7 +19,7 @@ KEYS = json.dumps({"bank": sha256(b"token-1").hexdigest()})
 
 def test_keys_and_limits_hold_on_every_way_in() -> None:
     with (
-        serving(CREDIT_RISK_API_KEYS=KEYS, CREDIT_RISK_OPEN_METRICS="false") as server,
+        serving(CREDIT_RISK_API_KEYS=KEYS, CREDIT_RISK_OPEN_METRICS="false", CREDIT_RISK_WORKERS="1") as server,
         httpx2.Client(base_url=server.url) as client,
     ):
         bearer = {"authorization": "Bearer token-1"}
@@ -43,10 +42,9 @@ def test_keys_and_limits_hold_on_every_way_in() -> None:
         assert "token-1" not in log
 
 
-@pytest.mark.usefixtures("trained")
-def test_without_keys_it_says_so_once() -> None:
-    with serving() as server:
-        assert server.log.read_text().count("No API keys are set") == 1
+def test_without_keys_it_says_so_once(server: Server) -> None:
+    assert workers_of(server, 2) == 2
+    assert server.log.read_text().count("No API keys are set") == 1
 
 
 def test_limits_hold_over_both_workers_and_failed_keys_are_seen() -> None:
@@ -69,9 +67,8 @@ def test_limits_hold_over_both_workers_and_failed_keys_are_seen() -> None:
         assert httpx2.post(f"{server.url}/classify", json=SAMPLE, headers=guess).status_code == 401
         assert all_of(server, "credit_risk_requests_total", 'route="/classify",status="401"') == 1
         assert all_of(server, "credit_risk_requests_total", 'route="/classify",status="429"') == len(limited)
-        with ThreadPoolExecutor(40) as pool:  # those who guess are slowed down, which is no overload
-            guesses = pool.map(lambda _: httpx2.post(f"{server.url}/classify", json=SAMPLE, headers=guess), range(120))
-            assert {answer.status_code for answer in guesses} == {401}
+        guesses = posted_anew(server.url, 120, **guess)  # those who guess are slowed down, which is no overload
+        assert {status for status, _ in guesses} == {401}
         log = server.log.read_text()
         assert "Requests without a valid API key from 127.0.0.1: 1" in log
         assert "a-guess" not in log

@@ -14,6 +14,7 @@ import yaml
 from credit_risk.model.store import StoredModel
 from tests.conftest import PROJECT
 from tests.corpus import SAMPLE
+from tests.e2e.callers import posted_anew
 from tests.e2e.conftest import serving
 from tests.e2e.mishaps import change_cutoff, hang_up
 from tests.e2e.test_decision_log import replayed
@@ -50,9 +51,8 @@ def test_replay_crosses_changes_of_policy_catalogue_and_model(tmp_path: Path, mo
             for change in (partial(cut, first), partial(cut, second), rules.translate):
                 change()
                 hang_up(server)
-                for _ in range(20):  # over new connections, so that both workers answer
-                    assert httpx2.post(f"{server.url}/classify", json=SAMPLE).status_code == 200
-                    decided += 1
+                assert {status for status, _ in posted_anew(server.url, 20)} == {200}
+                decided += 20
         with captured.open("ab") as all_of_them:
             all_of_them.write(server.stdout.read_bytes())
     if place == "stdout":
@@ -77,8 +77,7 @@ def test_a_policy_that_can_not_be_archived_does_not_decide(tmp_path: Path) -> No
         hang_up(server)
         [line] = [line for line in server.log.read_text().splitlines() if "eloaded" in line]
         assert "Nothing was reloaded, and what was in force stays: what decides can't be archived in" in line
-        answers = [httpx2.post(f"{server.url}/classify", json=SAMPLE).json() for _ in range(10)]
-        assert {answer["policy"] for answer in answers} == {before}
+        assert {decision["policy"] for _, decision in posted_anew(server.url, 10)} == {before}
         policies.unlink()
         hang_up(server)
         after = httpx2.post(f"{server.url}/classify", json=SAMPLE).json()["policy"]

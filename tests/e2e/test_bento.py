@@ -10,10 +10,12 @@ import bentoml
 import pytest
 import yaml
 
-from tests.conftest import QUICK, copy_project, train, user_environment
+from credit_risk.model.store import StoredModel
+from tests.conftest import copy_project, user_environment
 from tests.corpus import GOOD
 from tests.e2e.conftest import BENTOML, Server, serving, workers_of
 from tests.e2e.test_serve import post
+from tests.models import another_is_latest
 
 SECRETS = (".env", "keys.json", "credit_risk/.env", "credit_risk/serving/keys.json", "deploy/keys.json")
 
@@ -59,21 +61,18 @@ def test_it_is_labelled_and_described(bento: bentoml.Bento) -> None:
     assert {"/classify", "/classify_batch"} <= set(described["paths"])
 
 
-def test_it_serves_its_own_model_and_configuration(bento: bentoml.Bento, server: Server, tmp_path: Path) -> None:
+def test_it_serves_its_own_model_and_configuration(
+    bento: bentoml.Bento, server: Server, model: StoredModel, tmp_path: Path
+) -> None:
     """Also after another model has become the latest."""
     [pinned] = [str(model.tag) for model in bento.info.all_models]
-    assert train("--seed", "6", *QUICK).returncode == 0
-    newer = str(bentoml.models.get("credit_risk_model:latest").tag)
-    try:
-        with serving(str(bento.tag), folder=tmp_path) as served:
-            for body in GOOD.values():
-                assert comparable(post(served.url, body)) == comparable(post(server.url, body))
-            _, answer = post(served.url, GOOD["nulls"])
-            assert pinned in answer.decode()
-            assert newer not in answer.decode()
-            assert workers_of(served, 2) == 2
-    finally:
-        bentoml.models.delete(newer)
+    with another_is_latest(model) as newer, serving(str(bento.tag), folder=tmp_path) as served:
+        for body in GOOD.values():
+            assert comparable(post(served.url, body)) == comparable(post(server.url, body))
+        _, answer = post(served.url, GOOD["nulls"])
+        assert pinned in answer.decode()
+        assert newer not in answer.decode()
+        assert workers_of(served, 2) == 2
 
 
 def comparable(answer: tuple[int, bytes]) -> object:

@@ -48,7 +48,7 @@ def ask(browser: Browser, server: Server) -> str:
 def test_only_a_page_of_a_named_origin_may_ask(server: Server, origin: str, tmp_path: Path) -> None:
     origins, keys = json.dumps([origin]), json.dumps({"page": sha256(b"token").hexdigest()})
     with (
-        serving(CREDIT_RISK_CORS_ORIGINS=origins, CREDIT_RISK_API_KEYS=keys) as open_to_it,
+        serving(CREDIT_RISK_CORS_ORIGINS=origins, CREDIT_RISK_API_KEYS=keys, CREDIT_RISK_WORKERS="1") as open_to_it,
         browsing(tmp_path) as browser,
     ):
         browser.open(origin)

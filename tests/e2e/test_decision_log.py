@@ -30,13 +30,14 @@ from credit_risk.contract.record import DecisionRecord
 from credit_risk.training.data import Dataset
 from tests.conftest import PROJECT, user_environment
 from tests.corpus import SAMPLE, body_of
+from tests.e2e.callers import PAUSE_SECONDS
 from tests.e2e.conftest import Server, serving, wait_until_ready, workers_of
 
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "2"))
 
 
 class Asking:
-    """Callers that ask without a pause, whatever happens to their connections, and keep the ids of the answers."""
+    """Callers that ask again and again, whatever happens to their connections, and keep the ids of the answers."""
 
     def __init__(self, server: Server) -> None:
         self._address = urlsplit(server.url).netloc
@@ -55,6 +56,7 @@ class Asking:
                     self.ids.append(body["decision_id"])
                 else:
                     self.refused += 1
+                time.sleep(PAUSE_SECONDS)
             except (OSError, http.client.HTTPException):
                 connection.close()
         connection.close()
@@ -158,6 +160,7 @@ def test_the_record_names_the_caller_and_the_request_and_nothing_else_does(tmp_p
         "CREDIT_RISK_DECISION_LOG": str(tmp_path),
         "CREDIT_RISK_API_KEYS": json.dumps(keys),
         "BENTOML_CONFIG_OVERRIDES": json.dumps(access),
+        "CREDIT_RISK_WORKERS": "1",
     }
     headers = {"Content-Type": "application/json", "Authorization": "Bearer token", "X-Request-ID": "from-the-branch"}
     seen = []
@@ -184,7 +187,7 @@ def test_the_record_names_the_caller_and_the_request_and_nothing_else_does(tmp_p
 
 
 def test_the_log_goes_to_stdout_where_asked_for() -> None:
-    with serving(CREDIT_RISK_DECISION_LOG="stdout") as server:
+    with serving(CREDIT_RISK_DECISION_LOG="stdout", CREDIT_RISK_WORKERS="1") as server:
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
         connection.request("POST", "/classify", json.dumps(SAMPLE))
         decision = json.loads(connection.getresponse().read())

@@ -7,12 +7,11 @@ import shutil
 from hashlib import sha256
 from pathlib import Path
 
-import httpx2
 import psutil
 
 from credit_risk.contract.policy import load_policy
 from tests.conftest import PROJECT
-from tests.corpus import SAMPLE
+from tests.e2e.callers import posted_anew
 from tests.e2e.conftest import Server, serving, workers_of
 from tests.e2e.mishaps import (
     change_cutoff,
@@ -27,11 +26,11 @@ from tests.e2e.mishaps import (
 )
 
 
-def policies_of(server: Server, requests: int = 30) -> set[str]:
-    """Ask over new connections, so that both workers answer."""
-    answers = [httpx2.post(f"{server.url}/classify", json=SAMPLE) for _ in range(requests)]
-    assert {answer.status_code for answer in answers} == {200}
-    return {answer.json()["policy"] for answer in answers}
+def policies_of(server: Server) -> set[str]:
+    """Give the policies by which the workers decide."""
+    answers = posted_anew(server.url, 30)
+    assert {status for status, _ in answers} == {200}
+    return {decision["policy"] for _, decision in answers}
 
 
 def test_sigterm_to_all_processes_at_once_loses_no_request() -> None:
@@ -99,8 +98,7 @@ def test_keys_are_reloaded_with_one_line_that_names_them(tmp_path: Path) -> None
         assert workers_of(server, 2) == 2
 
         def statuses(token: str) -> set[int]:
-            headers = {"Authorization": f"Bearer {token}"}
-            return {httpx2.post(f"{server.url}/classify", json=SAMPLE, headers=headers).status_code for _ in range(10)}
+            return {status for status, _ in posted_anew(server.url, 10, Authorization=f"Bearer {token}")}
 
         assert [statuses(token) for token in ("old", "new", "shop's", "fair's")] == [{200}, {401}, {200}, {401}]
         write(bank="new", fair="fair's")

@@ -18,10 +18,10 @@ import yaml
 
 from credit_risk.contract.application import EXAMPLE
 from credit_risk.model.store import StoredModel
-from tests.conftest import PROJECT, QUICK, train
+from tests.conftest import PROJECT
 from tests.corpus import BAD, GOOD, SAMPLE
 from tests.e2e.conftest import BENTOML, Server, serving, workers_of
-from tests.models import copy_model, editing
+from tests.models import another_is_latest, copy_model
 from tests.tables import rows_of, vectorizer_of
 
 
@@ -65,9 +65,8 @@ def test_bentomls_own_client_works(server: Server, model: StoredModel) -> None:
         assert [d["score"] for d in client.classify_table([SAMPLE, SAMPLE])] == [decision["score"]] * 2
 
 
-@pytest.mark.parametrize("arguments", [(), ("service:svc",)], ids=["bentoml serve", "bentoml serve service:svc"])
-def test_the_other_ways_to_serve(arguments: tuple[str, ...]) -> None:
-    with serving(*arguments) as server:
+def test_the_tutorials_way_to_serve() -> None:
+    with serving("service:svc") as server:
         assert post(server.url, GOOD["nulls"])[0] == 200
         assert workers_of(server, 2) == 2
 
@@ -94,28 +93,25 @@ def test_a_port_in_use_is_named_with_the_fix(server: Server) -> None:
     assert "Traceback" not in second.stderr
 
 
-def test_another_configuration_policy_and_model_take_effect(tmp_path: Path) -> None:
+def test_another_configuration_policy_and_model_take_effect(tmp_path: Path, model: StoredModel) -> None:
     configuration = yaml.safe_load((PROJECT / "bentoconfiguration.yaml").read_text())
     configuration["services"]["credit_risk_classifier"]["workers"] = 1
     (tmp_path / "bentoconfiguration.yaml").write_text(yaml.safe_dump(configuration))
     policy = yaml.safe_load((PROJECT / "policy.yaml").read_text())
     policy["cutoffs"] = {"decline_above": 0.02, "review_above": 0.01}
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy))
-    older = str(bentoml.models.get("credit_risk_model:latest").tag)
-    assert train("--seed", "5", *QUICK).returncode == 0
-    newer = str(bentoml.models.get("credit_risk_model:latest").tag)
-    try:
-        with serving(
+    with (
+        another_is_latest(model),
+        serving(
             BENTOML_CONFIG=str(tmp_path / "bentoconfiguration.yaml"),
             CREDIT_RISK_POLICY=str(tmp_path / "policy.yaml"),
-            CREDIT_RISK_MODEL=older,
-        ) as server:
-            _, answer = post(server.url, GOOD["the tutorial's sample"])
-            assert b'"Status":"DECLINED"' in answer
-            assert older in answer.decode()
-            assert workers_of(server, 2, seconds=3) == 1
-    finally:
-        bentoml.models.delete(newer)
+            CREDIT_RISK_MODEL=model.tag,
+        ) as server,
+    ):
+        _, answer = post(server.url, GOOD["the tutorial's sample"])
+        assert b'"Status":"DECLINED"' in answer
+        assert model.tag in answer.decode()
+        assert workers_of(server, 2, seconds=3) == 1
 
 
 def overridden(**sections: object) -> dict[str, str]:
@@ -169,35 +165,20 @@ def assert_it_refuses_to_start(environment: dict[str, str], sentence: str) -> No
     assert len(result.stderr.strip().splitlines()[-1].split(". ")) == 1
 
 
-def swap_two_features(folder: Path) -> None:
-    with editing(folder / "model.yaml") as content:
-        features = content["metadata"]["features"]
-        features[0], features[2] = features[2], features[0]
-
-
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (swap_two_features, "is not what was saved: model.yaml (the names of the features and other metadata) was"),
         (
             lambda folder: shutil.rmtree(folder / "report"),
             "is not what was saved: report/model-card.html (the model card)",
         ),
-        (
-            lambda folder: (folder / "saved_model.ubj").unlink(),
-            "is not what was saved: saved_model.ubj (the booster) is",
-        ),
-        (
-            lambda folder: (folder / "manifest.json").unlink(),
-            "has no manifest.json, so this version's train.py did not",
-        ),
         (lambda folder: (folder / "model.yaml").unlink(), "can't be read from the BentoML model store: "),
-        (lambda folder: (folder / "model.yaml").write_bytes(b"a: ["), "can't be read from the BentoML model store: "),
     ],
 )
 def test_it_refuses_to_start_with_a_model_that_is_not_what_was_saved(
     model: StoredModel, damage: Callable[[Path], None], sentence: str
 ) -> None:
+    """tests/model/test_store.py has the other kinds of damage."""
     folder = copy_model(model, "damaged_model")
     damage(folder)
     assert_it_refuses_to_start({"CREDIT_RISK_MODEL": "damaged_model:copy"}, f"model damaged_model:copy {sentence}")

@@ -58,8 +58,12 @@ CELLS = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-@given(changes=st.lists(st.dictionaries(st.sampled_from(FIELDS), CELLS, max_size=3), min_size=1, max_size=10))
+CHANGES = st.dictionaries(st.sampled_from(FIELDS), CELLS, max_size=3)
+
+
+# Few examples of many rows: a run takes half a second, however few its rows are.
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@given(changes=st.lists(CHANGES, min_size=1, max_size=3) | st.lists(CHANGES, min_size=20, max_size=40))
 def test_cells_of_csv_are_judged_as_the_json_that_they_would_be(
     changes: list[dict[str, str]], tmp_path: Path, model: StoredModel
 ) -> None:

@@ -5,7 +5,8 @@ import uuid
 
 import bentoml
 import pytest
-from hypothesis import HealthCheck, given, settings
+import xgboost as xgb
+from hypothesis import given
 from starlette.testclient import TestClient
 
 from credit_risk.contract.application import CreditApplication
@@ -33,15 +34,21 @@ def test_a_good_application_is_decided(client: TestClient, model: StoredModel, n
     assert uuid.UUID(decision["decision_id"]).version == 7
 
 
+@pytest.fixture(scope="module")
+def booster(model: StoredModel) -> xgb.Booster:
+    """The booster as BentoML gives it to anybody."""
+    booster: xgb.Booster = bentoml.xgboost.load_model(model.tag)
+    return booster
+
+
 @given(application=APPLICATIONS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_answer_is_that_of_the_model_and_the_policy(
-    client: TestClient, model: StoredModel, application: CreditApplication
+    client: TestClient, model: StoredModel, booster: xgb.Booster, application: CreditApplication
 ) -> None:
     decision = client.post("/classify", content=application.model_dump_json()).json()
     encoder = model.encoder
     matrix = encoder.matrix([encoder.encode(application)])
-    [probability] = bentoml.xgboost.load_model(model.tag).inplace_predict(matrix)
+    [probability] = booster.inplace_predict(matrix)
     assert decision["probability_of_default"] == pytest.approx(probability, abs=6e-5)
     for cutoff in (0.3, 0.5):  # away from the cutoffs the rounded probability tells the status
         if abs(probability - cutoff) < 1e-4:

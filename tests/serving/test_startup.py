@@ -92,6 +92,12 @@ def test_serving_needs_nothing_that_only_training_and_tools_need() -> None:
     assert json.loads(body)["Status"] in STATUSES
 
 
+@pytest.mark.usefixtures("trained")
+def test_a_worker_loads_no_scikit_learn_where_it_is_installed() -> None:
+    start = "import sys, service; service.svc.inject_config(); service.svc(); import xgboost"
+    assert run(f"{start}; print('sklearn' in sys.modules); import sklearn") == "False\n"
+
+
 def test_everything_is_loaded_once_and_stays_as_it_is(model: StoredModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_RISK_DECISION_LOG", "off")
     startup = start_up({"batching": {"max_batch_size": 7}})
