@@ -16,7 +16,7 @@ from pydantic import (
     ValidationError,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from credit_risk.contract.errors import SettingError
 from credit_risk.deciding.open_inference import Address
@@ -58,10 +58,8 @@ def _model_address(text: str) -> str:
     return text
 
 
-class Settings(JobSettings):
-    """Each setting is an environment variable: CREDIT_RISK_ and its name in capitals."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
+class DecisionSettings(BaseSettings):
+    """Those of the settings that are about deciding at once."""
 
     model: Annotated[
         str, Field(pattern=r"^[a-z0-9._-]+(:[a-z0-9._-]+)?$", description="Tag of the model in the BentoML store.")
@@ -165,6 +163,12 @@ class Settings(JobSettings):
     features_unknown_seconds: Annotated[
         float, Field(gt=0, description="The same for customers who are not on file.")
     ] = 5
+
+
+class Settings(JobSettings, DecisionSettings):
+    """Each setting is an environment variable: CREDIT_RISK_ and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
 
 
 def load_settings() -> Settings:
