@@ -37,7 +37,7 @@ class CreditRiskTestUser(HttpUser):
 
 
 def swarm(server: Server, locustfile: Path, results: Path, *users: str) -> dict[str, str]:
-    command = [LOCUST, "--headless", "--host", server.url, "--users", "10", "--spawn-rate", "10", "--run-time", "5s"]
+    command = [LOCUST, "--headless", "--host", server.url, "--users", "10", "--spawn-rate", "10", "--run-time", "10s"]
     command += ["--locustfile", str(locustfile), "--csv", str(results / "locust"), "--only-summary", *users]
     run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stderr

@@ -98,7 +98,7 @@ def test_without_batching_applications_are_decided_one_by_one(
 
 def test_everyone_gets_their_own_answer(decider: Watched, metrics: Metrics, synthetic: Dataset) -> None:
     applications = synthetic.applications[:1000]
-    answers = asyncio.run(gathered(AdaptiveRunner(decider, Batching(), metrics), applications))
+    answers = asyncio.run(gathered(AdaptiveRunner(decider, Batching(max_latency_ms=60_000), metrics), applications))
     assert probabilities(answers) == alone(decider, applications)
 
 
@@ -152,7 +152,7 @@ def test_a_caller_who_has_gone_costs_nothing_and_harms_nobody(
 def test_only_the_application_at_fault_fails(decider: Watched, metrics: Metrics, synthetic: Dataset) -> None:
     applications = synthetic.applications[:20]
     decider.poison = applications[7]
-    answers = asyncio.run(gathered(AdaptiveRunner(decider, Batching(), metrics), applications))
+    answers = asyncio.run(gathered(AdaptiveRunner(decider, Batching(max_latency_ms=60_000), metrics), applications))
     assert isinstance(answers[7], ValueError)
     others = [index for index in range(20) if index != 7]
     decider.poison = None
