@@ -18,6 +18,7 @@ from bench import machine
 from bench.container import containers
 from bench.experiment import Row
 from bench.features import features
+from bench.jobs import jobs
 from bench.large_batches import large_batches
 from bench.load import require_wrk
 from bench.model_server import model_server
@@ -37,6 +38,7 @@ EXPERIMENTS: dict[str, Callable[..., list[Row]]] = {
     "open-loop": open_loops,
     "model-server": model_server,
     "features": features,
+    "jobs": jobs,
     "serving-batching": serving_batching,
 }
 BY_NAME_ALONE = ("versions", "containers")  # they need another checkout, and an image

@@ -105,6 +105,16 @@ def large_batches(rows: Sequence[Row]) -> Table:
     return table
 
 
+def jobs(rows: Sequence[Row]) -> Table:
+    """Tabulate single requests beside a job."""
+    table = new_table("load of single requests", "p99 ms alone", "beside a job", "ratio", "the job's rows/s")
+    for row in rows:
+        is_loaded = "ratio" in row
+        p99 = (_ms(row["p99_ms_alone"]), _ms(row["p99_ms_beside"]), ratio(row["ratio"])) if is_loaded else ("", "", "")
+        table.add_row(row["load"], *p99, f"{row['rows_per_second']:,.0f}")
+    return table
+
+
 def open_loop(rows: Sequence[Row]) -> Table:
     """Tabulate fixed rates by their share of what saturates the service."""
     table = new_table("of saturation", "due/s", "decided/s", "p50 ms", "p99 ms", "503", "wrong", "unsent", "recovery s")
@@ -168,4 +178,5 @@ TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {
     "open-loop": open_loop,
     "containers": containers,
     "features": features,
+    "jobs": jobs,
 }

@@ -7,6 +7,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +24,10 @@ import requests
 from standardwebhooks.webhooks import Webhook
 
 from credit_risk.contract.application import EXAMPLE
+from credit_risk.jobs.job import Lease
+from credit_risk.jobs.sqlite_store import SqliteJobs
 from credit_risk.training.data import Dataset
+from tests.conftest import PROJECT, user_environment
 from tests.e2e.conftest import Server, serving
 from tests.portfolio.files import write
 
@@ -41,20 +46,23 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(place: Path) -> Iterator[Server]:
     (place / "portfolios").mkdir()
-    with serving(
-        "--production",
-        CREDIT_RISK_JOBS=f"sqlite:///{place}/jobs.sqlite",
-        CREDIT_RISK_JOBS_FOLDER=str(place / "files"),
-        CREDIT_RISK_JOBS_WORKERS="1",
-        CREDIT_RISK_JOBS_LEASE_SECONDS="2",
-        CREDIT_RISK_JOBS_MAX_MB="8",
-        CREDIT_RISK_JOBS_PER_CALLER="30",
-        CREDIT_RISK_JOBS_SOURCES=json.dumps([str(place / "portfolios")]),
-        CREDIT_RISK_JOBS_CALLBACK_NETWORKS='["127.0.0.0/8"]',
-        CREDIT_RISK_WEBHOOK_SECRET=SECRET,
-        CREDIT_RISK_DECISION_LOG=str(place / "decisions"),
-    ) as server:
+    with serving("--production", **_environment(place)) as server:
         yield server
+
+
+def _environment(place: Path) -> dict[str, Any]:
+    return {
+        "CREDIT_RISK_JOBS": f"sqlite:///{place}/jobs.sqlite",
+        "CREDIT_RISK_JOBS_FOLDER": str(place / "files"),
+        "CREDIT_RISK_JOBS_WORKERS": "1",
+        "CREDIT_RISK_JOBS_LEASE_SECONDS": "2",
+        "CREDIT_RISK_JOBS_MAX_MB": "8",
+        "CREDIT_RISK_JOBS_PER_CALLER": "30",
+        "CREDIT_RISK_JOBS_SOURCES": json.dumps([str(place / "portfolios")]),
+        "CREDIT_RISK_JOBS_CALLBACK_NETWORKS": '["127.0.0.0/8"]',
+        "CREDIT_RISK_WEBHOOK_SECRET": SECRET,
+        "CREDIT_RISK_DECISION_LOG": str(place / "decisions"),
+    }
 
 
 def post(service: Server, content: bytes, headers: dict[str, str] = CSV, **query: str) -> requests.Response:
@@ -272,6 +280,41 @@ def test_a_killed_worker_is_replaced_and_its_job_goes_on(service: Server, place:
     assert (found["state"], found["rows"]["done"]) == ("succeeded", 45_000)
     records = [line for path in (place / "decisions").glob(f"*{job}*") for line in path.read_text().splitlines()]
     assert len(records) == 45_000
+
+
+def test_a_job_is_run_by_one_worker_at_a_time(service: Server, place: Path) -> None:
+    """The one that has it is paused beyond its lease, and goes on when another has done its work."""
+    store = SqliteJobs(place / "jobs.sqlite")
+    job = post(service, LINE * 30_000, NDJSON).json()["id"]
+    paused = _running(store, job)
+    os.kill(int(paused.worker.rpartition("/")[2]), signal.SIGSTOP)
+    environment = {name: value for name, value in _environment(place).items() if name != "CREDIT_RISK_JOBS_WORKERS"}
+    command = [sys.executable, "-m", "credit_risk", "worker"]
+    other = subprocess.Popen(command, cwd=PROJECT, env=user_environment() | environment, stderr=subprocess.DEVNULL)
+    try:
+        found = ended(service, job)
+        before = store.get(job), get(service, found["result"]).content
+        os.kill(int(paused.worker.rpartition("/")[2]), signal.SIGCONT)
+        follower = post(service, LINE, NDJSON).json()["id"]  # that either may run
+        ended(service, follower)
+    finally:
+        other.terminate()
+        assert other.wait(30) == 0
+    assert (store.get(job), get(service, found["result"]).content) == before
+    assert before[0] is not None
+    assert before[0].tokens >= 2
+    records = [line for path in (place / "decisions").glob(f"*{job}*") for line in path.read_text().splitlines()]
+    assert len(records) == len({json.loads(line)["decision_id"] for line in records}) == 30_000
+
+
+def _running(store: SqliteJobs, job: str) -> Lease:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = store.get(job)
+        if found is not None and found.lease is not None:
+            return found.lease
+        time.sleep(0.01)
+    raise AssertionError("nobody runs the job")
 
 
 def test_the_worker_ends_with_the_service(place: Path) -> None:
