@@ -7,15 +7,18 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pyarrow.parquet as pq
@@ -259,6 +262,22 @@ def test_a_chunked_body_that_is_too_large_is_refused_and_leaves_nothing(service:
     ids = {job["id"] for job in get(service, "/jobs").json()["jobs"]}
     folders = {path.name for path in (place / "files").iterdir() if path.is_dir()} - {"archive"}
     assert folders <= ids
+
+
+def test_an_upload_may_take_as_long_as_it_comes_steadily(service: Server) -> None:
+    def sent(step: int) -> bytes:
+        """Send as many bytes every other second, and give the answer."""
+        address = urlsplit(service.url)
+        with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+            head = b"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n"
+            connection.sendall(head % (6 * step))
+            for _ in range(6):
+                time.sleep(2.1)
+                connection.sendall(b"\n" * step)
+            return connection.recv(12)
+
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(sent, (70_000, 100))) == [b"HTTP/1.1 202", b"HTTP/1.1 408"]
 
 
 @pytest.mark.parametrize("path", ["/jobs/x", "/jobs/01a201b2-6a22-76cc-874e-642041f574ab", "/jobs/x/y/z"])

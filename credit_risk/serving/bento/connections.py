@@ -19,7 +19,8 @@ import psutil
 from credit_risk.contract.errors import RequestError, TimedOutError, UnavailableError
 from credit_risk.contract.refusals import UNFINISHED
 
-READ_SECONDS = 10.0  # for a head, from its first byte or from connecting; for a body, from where it is first read
+# For a head, from its first byte or from connecting. For a body, from where it is first read; for a part of an upload.
+READ_SECONDS = 10.0
 SEND_SECONDS = 30.0  # for a caller to take an answer
 LINGER_SECONDS = 2.0  # for a caller to read the last answer before the connection is closed
 SWEEP_SECONDS = 0.5

@@ -18,6 +18,7 @@ PIECE = 2 * 1024  # bytes that are parsed before the bounds are looked at
 PIECE_OF_BODY = 64 * 1024
 QUEUED_REQUEST = 4 * 1024  # bytes of memory, roughly, for each request that waits for those before it
 MOST_FRAMING = 2 * PIECE_OF_BODY
+STEADY = 64 * 1024  # bytes of an upload that have to come in the time for a body
 
 
 class Parsing(HttpToolsProtocol):
@@ -34,6 +35,7 @@ class Parsing(HttpToolsProtocol):
         self.in_head = False
         self._head_bytes = 0
         self._body_bytes = 0  # of all bodies
+        self._steady_from = 0
         self._framing_bytes = 0  # since the last byte of a body
         self._is_muted = False  # the parser, while it is told how a body is framed
         self._shed_for: str | None = None  # why the request that is parsed is refused, without an exchange
@@ -80,6 +82,13 @@ class Parsing(HttpToolsProtocol):
     def has_more(self) -> bool:
         """Tell whether requests queue on this connection, or what has come is not parsed yet."""
         return bool(self.pipeline or self._unparsed)
+
+    def comes_steadily(self) -> bool:
+        """Tell whether STEADY bytes of bodies have come since this was last true."""
+        comes = self._body_bytes >= self._steady_from + STEADY
+        if comes:
+            self._steady_from = self._body_bytes
+        return comes
 
     def stop_parsing(self) -> None:
         """Parse nothing more."""

@@ -30,6 +30,7 @@ from credit_risk.serving.settings import Settings
 MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
 FROM_ENDPOINTS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 LIMITED = "/classify"  # the path whose requests count for the limit of concurrency
+UPLOAD = "/jobs"  # the path whose bodies may take as long as they come steadily
 CROWDED = "The service is overloaded: it has too many connections"
 
 
@@ -74,7 +75,9 @@ class GuardedProtocol(Parsing):
 
     def data_received(self, data: bytes) -> None:
         if self.is_over:
-            self._throw_away(data)
+            self._thrown_away += len(data)
+            if self._thrown_away > MOST_THROWN_AWAY:
+                self.close()
             return
         seen = self._turns.seen()
         self.arrived = seen if self._paused_since is None else self._paused_since
@@ -97,6 +100,8 @@ class GuardedProtocol(Parsing):
         self.parse_on()
         if self.running is not None and self.running.more_body:
             self.flow.resume_reading()
+            if self.running.scope["path"] == UPLOAD and self.comes_steadily():
+                self.guard.finished(self)  # its clock begins anew
             self.guard.awaited(self)
 
     def has_body(self) -> None:
@@ -211,8 +216,3 @@ class GuardedProtocol(Parsing):
         self.transport.write(head_of(status, [*headers, CLOSE]) + b"\r\n" + body)
         self.guard.answered("", status, 0.0)
         self.linger()
-
-    def _throw_away(self, data: bytes) -> None:
-        self._thrown_away += len(data)
-        if self._thrown_away > MOST_THROWN_AWAY:
-            self.close()
