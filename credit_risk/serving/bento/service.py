@@ -209,5 +209,8 @@ class CreditRiskService(bentoml.Service[T]):
 
     @property
     def openapi_spec(self) -> OpenAPI:
-        on_file = self.startup.rulebook.on_file if hasattr(self, "startup") else None  # not while a bento is built
-        return describe(self.name, on_file.names if on_file else frozenset())
+        if not hasattr(self, "startup"):  # while a bento is built
+            return describe(self.name)
+        on_file = self.startup.rulebook.on_file
+        jobs = self.startup.settings.jobs != OFF
+        return describe(self.name, on_file.names if on_file else frozenset(), jobs=jobs)
