@@ -1,5 +1,6 @@
 find /app/.venv -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
- && find /app/.venv -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) -delete
+ && find /app/.venv -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) -delete \
+ && find /app/.venv -path '*/pyarrow/*' \( -name 'libarrow_flight*' -o -name '_flight*' \) -delete # a protocol between databases
 
 # The lines above end the stage that installs the packages. Only the stage below becomes the image.
 FROM python:3.11-slim
@@ -10,14 +11,20 @@ ENV PATH=/app/.venv/bin:$PATH \
     BENTOML_HOME=/home/bentoml \
     BENTOML_CONTAINERIZED=true \
     BENTOML_DO_NOT_TRACK=True \
+    PYTHONPATH=/home/bentoml/bento/src \
+    CREDIT_RISK_JOBS=off \
     CREDIT_RISK_WORKERS=1 \
     CREDIT_RISK_DECISION_LOG=stdout
-# BentoML creates these folders in its home if they are missing, which a read-only root file system forbids.
+# BentoML creates these folders in its home if they are missing, which a read-only root file system forbids. A volume that
+# is mounted at `jobs` or `decisions` belongs to the user of the folder that is there.
 RUN groupadd --gid 1034 bentoml \
  && useradd --uid 1034 --gid bentoml --create-home bentoml \
  && mkdir -p /home/bentoml/bento /home/bentoml/bentos /home/bentoml/models /home/bentoml/envs /home/bentoml/tmp \
+      /home/bentoml/jobs /home/bentoml/decisions \
+ && chmod 700 /home/bentoml/jobs /home/bentoml/decisions \
  && chown -R bentoml:bentoml /home/bentoml
 COPY --from=base-container /app/.venv /app/.venv
+# Jobs are off: without a volume they would be lost, and nobody would run them. PYTHONPATH is for `python -m credit_risk`.
 # While modules are imported, the garbage collector finds nothing but takes a tenth of the start-up time.
 # credit_risk/serving/bento/garbage.py turns it on again.
 RUN echo 'import gc; gc.disable()' > "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/start.pth"

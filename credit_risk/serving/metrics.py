@@ -33,6 +33,7 @@ FLUSH_SECONDS = 0.025
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 ROWS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 ROUTES = ("/classify", "/classify_batch", "/classify_array", "/classify_table")
+JOBS, JOB = "/jobs", "/jobs/{id}"  # the second for all paths of all jobs
 SHEDS = {QUEUE_FULL: "queue full", WAITED_TOO_LONG: "waited too long", TOO_BUSY: "too many under way"}
 OTHER = "other"  # the route of what never had a known path
 ANSWERS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -151,8 +152,10 @@ class Metrics:
     def flush(self) -> None:
         """Hand over what has been added up."""
         self._flush_is_due = False
-        for (path, status), count in Tally((path, status) for path, status, _ in self._answered).items():
-            self._requests.labels(path if path in self._paths or path in ROUTES else OTHER, status).inc(count)
+        for (route, status), count in Tally(
+            (self._route_of(path), status) for path, status, _ in self._answered
+        ).items():
+            self._requests.labels(route, status).inc(count)
         for route in ROUTES:
             _observe(self._request_seconds[route], [seconds for to, _, seconds in self._answered if to == route])
         _observe(self._batch_rows, self._rows)
@@ -169,6 +172,10 @@ class Metrics:
         self._stage_seconds = dict.fromkeys(STAGES, 0.0)
         for added_up in (self._answered, self._statuses, self._rows, self._shed):
             added_up.clear()
+
+    def _route_of(self, path: str) -> str:
+        route = JOB if path.startswith(f"{JOBS}/") else path
+        return route if route in self._paths or route in ROUTES else OTHER
 
     def _flush_soon(self) -> None:
         if not self._flush_is_due:

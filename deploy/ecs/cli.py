@@ -11,6 +11,7 @@ import click
 from deploy.aws import Aws
 from deploy.container_tool import TOOLS
 from deploy.ecs.deployment import Deployment
+from deploy.ecs.jobs import load_jobs_url
 from deploy.ecs.keys import load_keys
 from deploy.ecs.log import Ago, show_log
 from deploy.ecs.registry import Image
@@ -75,6 +76,15 @@ def cli() -> None:
 @click.option("--min-tasks", type=click.IntRange(min=1), help="Minimum number of tasks. Initially 1.")
 @click.option("--max-tasks", type=click.IntRange(min=1), help="Maximum number of tasks. Initially 4.")
 @click.option(
+    "--jobs-url-file",
+    type=FILE,
+    help="File with the address of the Redis that keeps jobs, such as rediss://HOST:6379/0. Initially there are no "
+    "jobs; an empty file turns them off again.",
+)
+@click.option("--worker-cpu", type=CPU, help="CPU units of a task that runs jobs. Initially 1024.")
+@click.option("--worker-memory", type=MEMORY, help="Memory of such a task in MiB. Initially 2048.")
+@click.option("--worker-tasks", type=click.IntRange(min=0), help="Number of such tasks. Initially 1.")
+@click.option(
     "--log-retention-days",
     type=click.IntRange(min=1),
     help="Days to keep the log with the decisions, of those that CloudWatch offers. Initially 1096.",
@@ -95,6 +105,7 @@ def deploy(
     plain_http: bool,
     vpc: str | None,
     subnets: str | None,
+    jobs_url_file: Path | None,
     tool: str | None,
     stack: str,
     region: str | None,
@@ -118,6 +129,8 @@ def deploy(
     }
     if api_keys_file:
         parameters |= load_keys(api_keys_file)
+    if jobs_url_file:
+        parameters |= load_jobs_url(jobs_url_file)
     if certificate or plain_http:
         parameters["CertificateArn"] = certificate or ""
     aws = Aws(region, dry_run=dry_run, needs_account=not dry_run)
@@ -157,15 +170,15 @@ def logs(since: timedelta, follow: bool, stack: str, region: str | None, dry_run
 
 @cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--with-log", is_flag=True, help="Delete the log with the decisions, too.")
+@click.option("--with-log", is_flag=True, help="Delete the log and the files of jobs with the decisions, too.")
 @stack_option
 @region_option
 @dry_run_option
 def destroy(yes: bool, with_log: bool, stack: str, region: str | None, dry_run: bool) -> None:
-    """Delete the whole stack, with images and API keys, and keep its log, which has the decisions."""
+    """Delete the whole stack, with images and API keys, and keep its log and the files of jobs: the decisions."""
     deployment = Deployment(Aws(region, dry_run=dry_run), stack)
     deployment.state()
     if not (yes or dry_run):
-        what = "images, API keys and log, which has the decisions" if with_log else "images and API keys"
+        what = "images, API keys, log and files of jobs: the decisions" if with_log else "images and API keys"
         click.confirm(f"Permanently delete {stack} with its {what}?", abort=True)
     deployment.destroy(with_log=with_log)

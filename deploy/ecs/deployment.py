@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import click
 
@@ -64,24 +65,26 @@ class Deployment:
 
     def destroy(self, *, with_log: bool) -> None:
         """Delete the stack, and the task definitions that CloudFormation leaves behind. Raises DeployError."""
-        group = self.state().outputs.get("LogGroup")
+        outputs = self.state().outputs
         self._stack.delete()
         # CloudFormation only deregisters task definitions, and AWS lists inactive ones forever.
         statuses = ("INACTIVE", "ACTIVE") if self._aws.dry_run else ("INACTIVE",)
         arns: list[str] = []
-        for status in statuses:
-            family = ("--family-prefix", self.name, "--status", status)
-            arns += self._aws.read("ecs", "list-task-definitions", *family)["taskDefinitionArns"]
+        for family, status in product((self.name, f"{self.name}-worker"), statuses):
+            listed = ("--family-prefix", family, "--status", status)
+            arns += self._aws.read("ecs", "list-task-definitions", *listed)["taskDefinitionArns"]
         for start in range(0, len(arns), _MAX_DELETED):
             batch = arns[start : start + _MAX_DELETED]
             self._aws.run("ecs", "delete-task-definitions", "--task-definitions", *batch)
-        delete_log = ("logs", "delete-log-group", "--log-group-name", group or "")
-        if group and with_log:
-            self._aws.run(*delete_log)
+        kept = _kept(outputs)
+        if with_log:
+            for delete in kept.values():
+                self._aws.run(*delete)
         if self._aws.dry_run:
             return
-        if group and not with_log:
-            click.echo(f"The log {group}, which has the decisions, is kept; `aws {' '.join(delete_log)}` deletes it.")
+        if kept and not with_log:
+            for what, delete in kept.items():
+                click.echo(f"{what}, is kept; `aws {' '.join(delete)}` deletes it.")
             click.echo(f"Deleted all else of {self.name} in {self._aws.region}.")
         else:
             click.echo(f"Deleted all of {self.name} in {self._aws.region}.")
@@ -113,6 +116,22 @@ class Deployment:
             click.echo("API keys and applications travel unencrypted; deploy with --certificate ARN to encrypt them.")
         click.echo(f"Check readiness:      curl {url}/readyz")
         click.echo(f"Send an application:  curl {url}/classify -H 'Authorization: Bearer TOKEN' -d @application.json")
+
+
+def _kept(outputs: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Tell what outlives the stack, because decisions are on record there, and how to delete it."""
+    group, files = outputs.get("LogGroup"), outputs.get("JobsFileSystem")
+    kept: dict[str, tuple[str, ...]] = {}
+    if group:
+        kept[f"The log {group}, which has the decisions"] = ("logs", "delete-log-group", "--log-group-name", group)
+    if files:
+        kept[f"The file system {files}, which has the decisions of jobs"] = (
+            "efs",
+            "delete-file-system",
+            "--file-system-id",
+            files,
+        )
+    return kept
 
 
 def _check_first_parameters(parameters: Mapping[str, str]) -> None:

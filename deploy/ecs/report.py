@@ -20,15 +20,18 @@ def show_status(aws: Aws, name: str, state: State) -> None:
 def _service_rows(aws: Aws, state: State) -> list[tuple[str, str]]:
     if "Service" not in state.outputs:
         return [("service", "none yet; deploy again")]
-    where = ("--cluster", state.outputs["Cluster"], "--services", state.outputs["Service"])
+    services = [state.outputs[output] for output in ("Service", "Worker") if output in state.outputs]
+    where = ("--cluster", state.outputs["Cluster"], "--services", *services)
     answer = aws.run("ecs", "describe-services", *where)
     if answer is None:
         return []
-    service = answer["services"][0]
-    rows = [("tasks", f"{service['runningCount']} running of {service['desiredCount']} desired")]
-    for deployment in service["deployments"]:
-        text = f"{deployment.get('rolloutState', 'UNKNOWN')} {deployment.get('rolloutStateReason', '')}"
-        rows.append((f"{deployment['status'].lower()} rollout", text.strip()))
+    rows = []
+    for service in answer["services"]:
+        of = "worker " if service["serviceName"] == state.outputs.get("Worker") else ""
+        rows.append((f"{of}tasks", f"{service['runningCount']} running of {service['desiredCount']} desired"))
+        for deployment in service["deployments"]:
+            text = f"{deployment.get('rolloutState', 'UNKNOWN')} {deployment.get('rolloutStateReason', '')}"
+            rows.append((f"{of}{deployment['status'].lower()} rollout", text.strip()))
     return rows
 
 

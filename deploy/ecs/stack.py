@@ -16,7 +16,7 @@ from deploy.ecs.template import TEMPLATE, parameter_names
 from deploy.errors import AwsError, DeployError
 
 _BY_FILE = ("--template-body", f"file://{TEMPLATE}")
-_SECRETS = ("ApiKeys",)
+_SECRETS = ("ApiKeys", "JobsUrl")
 _POLL_SECONDS = 3
 _SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 

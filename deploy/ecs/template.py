@@ -10,7 +10,7 @@ import yaml
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
 # A resource under one of these conditions is created if the parameter has a value.
-PARAMETER_OF = {"DeployedEncrypted": "CertificateArn", "DeployedNotified": "AlarmEmail"}
+PARAMETER_OF = {"DeployedEncrypted": "CertificateArn", "DeployedNotified": "AlarmEmail", "DeployedJobs": "JobsUrl"}
 
 
 class _Loader(yaml.SafeLoader):

@@ -46,6 +46,8 @@ def inventory(cloud: Cloud, region: str = REGION) -> dict[str, list[str]]:
             for entry in ask("ec2", "describe_security_groups", "SecurityGroups")
             if entry["GroupName"] != "default"
         ],
+        "file systems": [entry["FileSystemId"] for entry in ask("efs", "describe_file_systems", "FileSystems")],
+        "access points": [entry["AccessPointId"] for entry in ask("efs", "describe_access_points", "AccessPoints")],
         "roles": [entry["RoleName"] for entry in ask("iam", "list_roles", "Roles")],
         "log groups": [entry["logGroupName"] for entry in ask("logs", "describe_log_groups", "logGroups")],
         "secrets": [entry["ARN"] for entry in ask("secretsmanager", "list_secrets", "SecretList")],

@@ -11,6 +11,8 @@ When moto itself deletes a stack, it:
 - leaves the task definition active, and keeps the service, the cluster and the target group;
 - stops at a repository with EmptyOnDelete that has images. (Here all repositories are emptied.)
 
+Always, moto keeps AWS::NoValue in lists, and knows no ARN of a file system and of an access point.
+
 Everything else is as in `moto_server`.
 """
 
@@ -19,14 +21,22 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend
 from moto.cloudformation.parsing import ResourceMap, get_references_from_template, parse_and_update_resource
 from moto.ecr.models import Repository, ecr_backends
 from moto.ecs.models import Cluster, Service, TaskDefinition, ecs_backends
+from moto.efs.models import AccessPoint, FileSystem
 from moto.elbv2.models import FakeTargetGroup, elbv2_backends
 from moto.server import main
 
+_clean = parsing.clean_json
 _resolve = CloudFormationBackend._resolve_update_parameters
+
+
+def clean_without_no_value(resource_json: Any, resources_map: Any) -> Any:
+    cleaned = _clean(resource_json, resources_map)
+    return [item for item in cleaned if item is not None] if isinstance(cleaned, list) else cleaned
 
 
 def resolve_with_defaults(backend: Any, instance: Any, incoming_params: list[dict[str, str]]) -> dict[str, str]:
@@ -94,9 +104,12 @@ if __name__ == "__main__":
         Service: {"delete": delete_service},
         Cluster: {"delete": delete_cluster},
         FakeTargetGroup: {"delete": delete_target_group},
+        FileSystem: {"get_cfn_attribute": lambda files, _: files.file_system_arn},
+        AccessPoint: {"get_cfn_attribute": lambda access, _: access.access_point_arn},
         Repository: {"delete": empty_and_delete},
     }
     for model, methods in corrected.items():
         for name, method in methods.items():
             setattr(model, name, method)
+    parsing.clean_json = clean_without_no_value
     main(sys.argv[1:])

@@ -32,6 +32,8 @@ def test_a_first_deployment_makes_everything(deployed: Cloud) -> None:
         "listeners": 1,
         "target groups": 1,
         "security groups": 2,
+        "file systems": 0,
+        "access points": 0,
         "roles": 2,
         "log groups": 1,
         "topics": 1,

@@ -18,6 +18,7 @@ import yaml
 from deploy.ecs.template import PARAMETER_OF, TEMPLATE, resources_of
 from tests.deploy.cloud import VENV
 
+IMAGE = TEMPLATE.parents[1] / "final-stage.Dockerfile"
 CONDITIONS = ("Deployed", *PARAMETER_OF)
 
 
@@ -66,6 +67,9 @@ def test_what_needs_a_parameter_is_created_with_it_only() -> None:
     with_certificate = resources_of({"CertificateArn": "arn"})
     assert set(with_certificate) - set(least) == {"HttpsIngress", "HttpsListener"}
     assert set(resources_of({"AlarmEmail": "risk@example.com"})) - set(least) == {"AlarmTopic"}
+    for_jobs = set(resources_of({"JobsUrl": "redis://redis"})) - set(least)
+    assert {"WorkerService", "WorkerRole", "JobsSecret", "JobsFileSystem"} < for_jobs
+    assert not {name for name in least if "Job" in name or "Worker" in name}
 
 
 def test_parameters_have_the_defaults_of_a_small_service(template: dict[str, Any]) -> None:
@@ -83,11 +87,18 @@ def test_parameters_have_the_defaults_of_a_small_service(template: dict[str, Any
         "Memory": "512",
         "MinTasks": 1,
         "MaxTasks": 4,
+        "JobsUrl": "",
+        "JobsUrlVersion": "",
+        "JobsPort": 6379,
+        "WorkerCpu": "1024",
+        "WorkerMemory": "2048",
+        "WorkerTasks": 1,
         "LogRetentionDays": 1096,
         "LatencyAlarmSeconds": 0.25,
         "AlarmEmail": "",
     }
-    assert template["Parameters"]["ApiKeys"]["NoEcho"] is True
+    hidden = [name for name, parameter in template["Parameters"].items() if parameter.get("NoEcho")]
+    assert hidden == ["ApiKeys", "JobsUrl"]
 
 
 def test_the_repository_scans_keeps_20_images_and_is_emptied_with_the_stack(properties: dict[str, Any]) -> None:
@@ -110,15 +121,19 @@ def test_the_task_is_a_fargate_task_of_the_sizes_given(properties: dict[str, Any
 
 def test_the_api_keys_come_by_the_secret_alone(properties: dict[str, Any]) -> None:
     (container,) = properties["TaskDefinition"]["ContainerDefinitions"]
-    assert container["Secrets"] == [{"Name": "CREDIT_RISK_API_KEYS", "ValueFrom": {"Ref": "Secret"}}]
+    assert container["Secrets"][0] == {"Name": "CREDIT_RISK_API_KEYS", "ValueFrom": {"Ref": "Secret"}}
     assert properties["Secret"]["SecretString"] == {"Ref": "ApiKeys"}
     assert TEMPLATE.read_text().count("!Ref ApiKeys\n") == 1
 
 
-def test_the_secret_is_the_only_one_that_may_be_read(properties: dict[str, Any]) -> None:
+def test_the_secrets_are_the_only_ones_that_may_be_read(properties: dict[str, Any]) -> None:
     (policy,) = properties["ExecutionRole"]["Policies"]
-    statements = {statement["Sid"]: statement for statement in policy["PolicyDocument"]["Statement"]}
-    assert statements["ReadApiKeys"]["Resource"] == {"Ref": "Secret"}
+    *_, keys, jobs = policy["PolicyDocument"]["Statement"]
+    assert (keys["Sid"], keys["Resource"]) == ("ReadApiKeys", {"Ref": "Secret"})
+    condition, of_jobs, otherwise = jobs["If"]
+    assert (condition, otherwise) == ("DeployedJobs", {"Ref": "AWS::NoValue"})
+    assert (of_jobs["Sid"], of_jobs["Resource"]) == ("ReadJobsUrl", {"Ref": "JobsSecret"})
+    assert of_jobs["Action"] == keys["Action"] == "secretsmanager:GetSecretValue"
 
 
 def test_a_rollout_keeps_what_runs_until_the_new_is_healthy(properties: dict[str, Any]) -> None:
@@ -133,7 +148,10 @@ def test_a_rollout_keeps_what_runs_until_the_new_is_healthy(properties: dict[str
     assert "DesiredCount" not in service
     network = service["NetworkConfiguration"]["AwsvpcConfiguration"]
     assert network["AssignPublicIp"] == "ENABLED"
-    assert network["SecurityGroups"] == [{"Ref": "TaskSecurityGroup"}]
+    assert network["SecurityGroups"] == [
+        {"Ref": "TaskSecurityGroup"},
+        {"If": ["DeployedJobs", {"Ref": "JobsSecurityGroup"}, {"Ref": "AWS::NoValue"}]},
+    ]
 
 
 def test_nothing_goes_out_but_https_of_tasks_and_requests_to_them(properties: dict[str, Any]) -> None:
@@ -184,3 +202,89 @@ def test_alarms_watch_errors_latency_and_health(template: dict[str, Any]) -> Non
 
 def test_the_task_may_not_ask_aws_for_anything(properties: dict[str, Any]) -> None:
     assert set(properties["TaskRole"]) == {"Description", "AssumeRolePolicyDocument"}
+
+
+def test_the_address_of_jobs_comes_by_a_secret_alone(properties: dict[str, Any]) -> None:
+    assert properties["JobsSecret"]["SecretString"] == {"Ref": "JobsUrl"}
+    assert TEMPLATE.read_text().count("!Ref JobsUrl\n") == 1
+    secret = {"Name": "CREDIT_RISK_JOBS", "ValueFrom": {"Ref": "JobsSecret"}}
+    (service,) = properties["TaskDefinition"]["ContainerDefinitions"]
+    assert service["Secrets"][1] == {"If": ["DeployedJobs", secret, {"Ref": "AWS::NoValue"}]}
+    (worker,) = properties["WorkerTaskDefinition"]["ContainerDefinitions"]
+    assert worker["Secrets"] == [{"Name": "CREDIT_RISK_API_KEYS", "ValueFrom": {"Ref": "Secret"}}, secret]
+
+
+def test_the_worker_runs_as_small_and_sealed_as_the_service(properties: dict[str, Any]) -> None:
+    task, of_the_service = properties["WorkerTaskDefinition"], properties["TaskDefinition"]
+    for same in ("RequiresCompatibilities", "NetworkMode", "RuntimePlatform", "ExecutionRoleArn"):
+        assert task[same] == of_the_service[same]
+    assert (task["Cpu"], task["Memory"]) == ({"Ref": "WorkerCpu"}, {"Ref": "WorkerMemory"})
+    assert task["TaskRoleArn"] == {"GetAtt": "WorkerRole.Arn"}
+    (container,), (service,) = task["ContainerDefinitions"], of_the_service["ContainerDefinitions"]
+    for same in ("Image", "ReadonlyRootFilesystem", "LinuxParameters", "StopTimeout", "DockerLabels"):
+        assert container[same] == service[same]
+    assert container["Command"] == ["python", "-m", "credit_risk", "worker"]
+    assert "PortMappings" not in container
+    worker = properties["WorkerService"]
+    assert worker["DesiredCount"] == {"Ref": "WorkerTasks"}
+    assert worker["DeploymentConfiguration"] == properties["Service"]["DeploymentConfiguration"]
+    assert worker["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"] == [{"Ref": "JobsSecurityGroup"}]
+
+
+def test_tasks_with_jobs_run_where_the_files_are_mounted_and_start_after_that(template: dict[str, Any]) -> None:
+    resources = template["Resources"]
+    targets = {"JobsMountTarget1", "JobsMountTarget2"}
+    mounted = [resources[target]["Properties"]["SubnetId"] for target in sorted(targets)]
+    for name in ("Service", "WorkerService"):
+        subnets = resources[name]["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]["Subnets"]
+        assert (subnets["If"][1] if "If" in subnets else subnets) == mounted
+    assert targets < set(resources["WorkerService"]["DependsOn"])
+    waits_for = json.dumps(resources["Service"]["Properties"]["Tags"])
+    assert all(target in waits_for for target in targets)
+
+
+def test_files_of_jobs_are_encrypted_kept_and_mounted_by_whom_they_concern(template: dict[str, Any]) -> None:
+    resources = template["Resources"]
+    assert resources["JobsFileSystem"]["DeletionPolicy"] == resources["LogGroup"]["DeletionPolicy"] == "Retain"
+    assert resources["JobsFileSystem"]["UpdateReplacePolicy"] == "Retain"
+    properties = {name: resource.get("Properties", {}) for name, resource in resources.items()}
+    assert properties["JobsFileSystem"]["Encrypted"] is True
+    (denied,) = properties["JobsFileSystem"]["FileSystemPolicy"]["Statement"]
+    assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+    def mounts(task: str) -> dict[str, Any]:
+        volumes = [volume["If"][1] if "If" in volume else volume for volume in properties[task]["Volumes"]]
+        return {volume["Name"]: volume.get("EFSVolumeConfiguration") for volume in volumes}
+
+    def by(access_point: str) -> dict[str, Any]:
+        authorization = {"AccessPointId": {"Ref": access_point}, "IAM": "ENABLED"}
+        file_system = {"FilesystemId": {"Ref": "JobsFileSystem"}, "TransitEncryption": "ENABLED"}
+        return {**file_system, "AuthorizationConfig": authorization}
+
+    jobs, decisions = by("JobsAccessPoint"), by("DecisionsAccessPoint")
+    assert mounts("TaskDefinition") == {"tmp": None, "jobs": jobs}
+    assert mounts("WorkerTaskDefinition") == {"tmp": None, "jobs": jobs, "decisions": decisions}
+    roles = {"JobsPolicy": ["TaskRole", "WorkerRole"], "DecisionsPolicy": ["WorkerRole"]}
+    for policy, access_point in (("JobsPolicy", "JobsAccessPoint"), ("DecisionsPolicy", "DecisionsAccessPoint")):
+        assert properties[policy]["Roles"] == [{"Ref": role} for role in roles[policy]]
+        (statement,) = properties[policy]["PolicyDocument"]["Statement"]
+        assert statement["Action"] == ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+        assert statement["Resource"] == {"GetAtt": "JobsFileSystem.Arn"}
+        arn = {"GetAtt": f"{access_point}.Arn"}
+        assert statement["Condition"] == {"StringEquals": {"elasticfilesystem:AccessPointArn": arn}}
+        owner = {"Uid": "1034", "Gid": "1034"}
+        assert properties[access_point]["PosixUser"] == owner
+        assert f"--uid {owner['Uid']} " in IMAGE.read_text()
+        assert properties[access_point]["RootDirectory"]["CreationInfo"]["Permissions"] == "0700"
+    assert set(properties["WorkerRole"]) == {"Description", "AssumeRolePolicyDocument"}
+
+
+def test_files_of_jobs_are_reached_by_tasks_only(properties: dict[str, Any]) -> None:
+    files = properties["JobsFilesSecurityGroup"]
+    (in_,), (out,) = files["SecurityGroupIngress"], files["SecurityGroupEgress"]
+    assert (in_["FromPort"], in_["ToPort"], in_["SourceSecurityGroupId"]) == (2049, 2049, {"Ref": "JobsSecurityGroup"})
+    assert out["CidrIp"] == "127.0.0.1/32"
+    ports = [entry["ToPort"] for entry in properties["JobsSecurityGroup"]["SecurityGroupEgress"]]
+    assert ports == [443, {"Ref": "JobsPort"}]
+    assert "SecurityGroupIngress" not in properties["JobsSecurityGroup"]
+    assert properties["JobsFilesEgress"]["DestinationSecurityGroupId"] == {"Ref": "JobsFilesSecurityGroup"}

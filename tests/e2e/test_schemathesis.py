@@ -6,23 +6,57 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.e2e.conftest import Server
+import pytest
 
-# A JSON schema can't say which rows a model gives, nor that cells have the types of their columns. So what fits the
-# schema may be refused all the same.
+from tests.e2e.conftest import Server, serving
+
+# A JSON schema can't say which rows a model gives, nor that cells have the types of their columns; nor which files and
+# receivers a job may name, nor how long a result is. So what fits the schema may be refused all the same. And a job is
+# taken before its file is read. DELETE cancels a job at first, which is still there then.
 CONFIGURATION = """
+hooks = "hooks.py"
+
+[checks]
+use_after_free.enabled = false
+
 [[operations]]
-include-path-regex = "/classify_(array|table)"
+include-path-regex = "/classify_(array|table)|/jobs$|/(result|rejects)$"
 checks.positive_data_acceptance.enabled = false
+
+[[operations]]
+include-path = "/jobs"
+checks.negative_data_rejection.enabled = false
+"""
+HOOKS = """
+import schemathesis
+
+schemathesis.serializer.alias(["application/x-ndjson", "application/jsonl"], "text/plain")
+schemathesis.deserializer("application/vnd.apache.parquet")(lambda context, response: response.content.hex())
 """
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 
 
-def test_the_api_is_as_it_describes_itself(server: Server, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def running_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("jobs")
+    with serving(
+        "--production",
+        CREDIT_RISK_JOBS=f"sqlite:///{folder}/jobs.sqlite",
+        CREDIT_RISK_JOBS_FOLDER=str(folder),
+        CREDIT_RISK_JOBS_WORKERS="1",
+        CREDIT_RISK_JOBS_PER_CALLER="10000",
+        CREDIT_RISK_JOBS_QUEUE="10000",
+    ) as server:
+        yield server
+
+
+def test_the_api_is_as_it_describes_itself(running_jobs: Server, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
-    command = [str(Path(sys.executable).with_name("st")), "run", f"{server.url}/openapi.json", "--seed", SEED]
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    command = [str(Path(sys.executable).with_name("st")), "run", f"{running_jobs.url}/openapi.json", "--seed", SEED]
     options = [
         "--max-examples",
         "100",

@@ -51,10 +51,11 @@ from credit_risk.serving.http.openapi import OpenAPI, describe
 from credit_risk.serving.http.pages import page_routes
 from credit_risk.serving.http.timeout import Timeout
 from credit_risk.serving.http.whole_body import WholeBody
+from credit_risk.serving.job_metrics import JobMetrics
 from credit_risk.serving.job_store import OFF, check_jobs
 from credit_risk.serving.jobs import Desk
 from credit_risk.serving.keys import secret_of
-from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.metrics import JOB, JOBS, Metrics
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
 from credit_risk.serving.rulebook import Rulebook
 from credit_risk.serving.settings import PROJECT, load_settings, variable_of
@@ -162,7 +163,16 @@ class CreditRiskService(bentoml.Service[T]):
         self.endpoints = instance.endpoints
         return instance
 
-    def tell_what_is_in_use(self, metrics: Metrics) -> None:
+    def make_metrics(self) -> Metrics:
+        """Make the metrics of a worker."""
+        jobs_are_on = self.startup.settings.jobs != OFF
+        if jobs_are_on:
+            JobMetrics(self.startup.settings).watch()
+        metrics = Metrics(self.paths | {JOBS, JOB} if jobs_are_on else self.paths)
+        self._tell_what_is_in_use(metrics)
+        return metrics
+
+    def _tell_what_is_in_use(self, metrics: Metrics) -> None:
         """Show what is in use on /metrics, now and whenever it changes."""
 
         def tell(rulebook: Rulebook) -> None:
@@ -209,5 +219,8 @@ class CreditRiskService(bentoml.Service[T]):
 
     @property
     def openapi_spec(self) -> OpenAPI:
-        on_file = self.startup.rulebook.on_file if hasattr(self, "startup") else None  # not while a bento is built
-        return describe(self.name, on_file.names if on_file else frozenset())
+        if not hasattr(self, "startup"):  # while a bento is built
+            return describe(self.name)
+        on_file = self.startup.rulebook.on_file
+        jobs = self.startup.settings.jobs != OFF
+        return describe(self.name, on_file.names if on_file else frozenset(), jobs=jobs)

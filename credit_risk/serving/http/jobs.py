@@ -23,6 +23,7 @@ from credit_risk.jobs.job import Job
 from credit_risk.jobs.signature import Secret
 from credit_risk.serving.http.access import BODY_LIMITS
 from credit_risk.serving.http.body_reader import read_body
+from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.handlers import HANDLERS
 from credit_risk.serving.http.job_document import document, single_answer
 from credit_risk.serving.http.job_events import Listeners
@@ -60,19 +61,18 @@ class Jobs:
         self._secret_of = secret_of
         self._listeners = Listeners(desk, is_draining)
         one = f"{PATH}/{{job_id}}"
-        self._routes = Starlette(
+        routes = Starlette(
             routes=[
                 Route("/classify", self._classify, methods=["POST"]),
-                Route(PATH, self._post, methods=["POST"]),
-                Route(PATH, self._list, methods=["GET"]),
-                Route(one, self._get, methods=["GET"]),
-                Route(one, self._delete, methods=["DELETE"]),
+                Route(PATH, self._all, methods=["GET", "POST"]),  # one route, so that 405 comes with both in Allow
+                Route(one, self._one, methods=["GET", "DELETE"]),
                 Route(f"{one}/result", self._result, methods=["GET"]),
                 Route(f"{one}/rejects", self._rejects, methods=["GET"]),
                 Route(f"{one}/events", self._events, methods=["GET"]),
             ],
             exception_handlers=HANDLERS,
         )
+        self._routes = OneErrorBody(routes)  # FileResponse has bodies of its own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,6 +88,12 @@ class Jobs:
         wish = self._wish(request, request.query_params.get("callback_url"))
         job = await self._desk.take_application(wish, application.model_dump_json().encode())
         return _accepted(job, {"preference-applied": ASYNC.decode()})
+
+    async def _all(self, request: Request) -> Response:
+        return await (self._post if request.method == "POST" else self._list)(request)
+
+    async def _one(self, request: Request) -> Response:
+        return await (self._delete if request.method == "DELETE" else self._get)(request)
 
     async def _post(self, request: Request) -> Response:
         form = input_form(request.headers)

@@ -5,13 +5,12 @@ BentoML's own document loses null and describes errors that the service never an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import credit_risk
 from credit_risk.contract.application import EXAMPLE, FIELDS, CreditApplication
@@ -31,6 +30,9 @@ from credit_risk.contract.errors import (
 from credit_risk.contract.faults import MAX_BATCH
 from credit_risk.contract.refusals import QUEUE_FULL
 from credit_risk.serving.http.access import BODY_LIMITS
+from credit_risk.serving.http.job_schemas import JobDocument, JobList
+from credit_risk.serving.http.openapi_jobs import describe_jobs, may_be_a_job
+from credit_risk.serving.http.openapi_parts import Error, operation, ref
 
 # Each as it may be answered; the status and what it means come from its class.
 ERRORS: tuple[RequestError, ...] = (
@@ -76,21 +78,6 @@ INFRASTRUCTURE = {
 }
 
 
-class ErrorDetail(BaseModel):
-    """One fault of a request."""
-
-    loc: list[str | int] = Field(description="Where: the position in a batch, then the field.", examples=[["income"]])
-    msg: str = Field(description="What to do about it.", examples=["required; send null if it is unknown"])
-    type: str = Field(description="A stable name of the fault.", examples=["missing"])
-
-
-class Error(BaseModel):
-    """The one body of every error answer."""
-
-    error: str
-    detail: list[ErrorDetail]
-
-
 class OpenAPI(dict[str, Any]):
     """The document, in the form in which BentoML serves and saves it."""
 
@@ -101,20 +88,22 @@ class OpenAPI(dict[str, Any]):
 yaml.add_representer(OpenAPI, lambda dumper, document: dumper.represent_dict(document))
 
 
-def describe(title: str, on_file: frozenset[str] = frozenset()) -> OpenAPI:
-    """Describe the service called `title`, and what an application that names a customer may leave out."""
+def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = False) -> OpenAPI:
+    """Describe the service called `title`. An application that names a customer may leave out what is `on_file`."""
+    answered: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Decision, "serialization"), (Error, "serialization")]
+    if jobs:
+        answered += [(JobDocument, "serialization"), (JobList, "serialization")]
     _, schemas = models_json_schema(
-        [(CreditApplication, "validation"), (Decision, "serialization"), (Error, "serialization")],
-        ref_template="#/components/schemas/{model}",
+        [(CreditApplication, "validation"), *answered], ref_template="#/components/schemas/{model}"
     )
     schemas["$defs"]["CreditApplication"]["examples"] = [EXAMPLE.model_dump()]
-    decision = _ref("Decision")
-    application: dict[str, Any] = _ref("CreditApplication")
+    decision = ref("Decision")
+    application: dict[str, Any] = ref("CreditApplication")
     errors = ERRORS
     if on_file:
         errors = (*ERRORS, NOT_ON_FILE)
         schemas["$defs"]["CustomerApplication"] = _customer_schema(on_file)
-        application = {"anyOf": [application, _ref("CustomerApplication")]}
+        application = {"anyOf": [application, ref("CustomerApplication")]}
     applications = {"type": "array", "items": application, "maxItems": MAX_BATCH}
     decisions = {"type": "array", "items": decision}
     paths = {
@@ -142,12 +131,18 @@ def describe(title: str, on_file: frozenset[str] = frozenset()) -> OpenAPI:
             {"text/csv": {"example": CSV}},
         ),
     }
+    tags = [{"name": "Decisions"}]
+    if jobs:
+        may_be_a_job(paths["/classify"]["post"])
+        paths |= describe_jobs(CSV)
+        tags.append({"name": "Jobs", "description": "Files of applications, which workers decide in the background."})
+    tags.append({"name": "Infrastructure", "description": "Health and metrics."})
     paths |= {path: _get(summary) for path, summary in INFRASTRUCTURE.items()}
     return OpenAPI(
         openapi="3.1.0",
         info={"title": title, "version": credit_risk.__version__, "description": credit_risk.__doc__},
         servers=[{"url": "."}],
-        tags=[{"name": "Decisions"}, {"name": "Infrastructure", "description": "Health and metrics."}],
+        tags=tags,
         paths=paths,
         components={
             "schemas": schemas["$defs"],
@@ -166,10 +161,6 @@ def _customer_schema(on_file: frozenset[str]) -> dict[str, Any]:
     return schema | {"required": required, "description": description, "examples": [left_out]}
 
 
-def _ref(model: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{model}"}
-
-
 def _post(
     name: str,
     summary: str,
@@ -178,24 +169,10 @@ def _post(
     errors: Sequence[RequestError],
     other_bodies: Mapping[str, Any] = NO_OTHERS,
 ) -> dict[str, Any]:
-    described = {
-        str(int(error.status)): {
-            "description": error.__doc__,
-            "content": {"application/json": {"schema": _ref("Error"), "example": json.loads(error.body)}},
-        }
-        for error in errors
-    }
-    return {
-        "post": {
-            "tags": ["Decisions"],
-            "operationId": name,
-            "security": [{}, {"key": []}],
-            "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": body}, **other_bodies}},
-            "responses": {"200": {"description": "Decided.", "content": {"application/json": {"schema": answer}}}}
-            | described,
-        }
-    }
+    content = {"application/json": {"schema": body}, **other_bodies}
+    decided = {"200": {"description": "Decided.", "content": {"application/json": {"schema": answer}}}}
+    request_body = {"required": True, "content": content}
+    return {"post": operation("Decisions", name, summary, decided, errors, requestBody=request_body)}
 
 
 def _get(summary: str) -> dict[str, Any]:
