@@ -37,7 +37,11 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "_bentoml_sdk": ("credit_risk.serving.bento",),
     "uvicorn": ("credit_risk.serving.bento",),
     "circus": ("credit_risk.serving.bento",),
-    "prometheus_client": ("credit_risk.serving.metrics", "credit_risk.serving.neighbours"),
+    "prometheus_client": (
+        "credit_risk.serving.metrics",
+        "credit_risk.serving.neighbours",
+        "credit_risk.serving.job_metrics",
+    ),
     "bentoml": ("credit_risk.serving.bento", "credit_risk.model.store", "credit_risk.model.recorded", "service"),
     "sklearn": ("credit_risk.training",),
     "scipy": ("credit_risk.training",),

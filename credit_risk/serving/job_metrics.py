@@ -11,13 +11,22 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from credit_risk.jobs.job import STATES
 from credit_risk.jobs.store import Figures, JobStore, StoreError
-from credit_risk.serving.job_store import SQLITE, open_store
+from credit_risk.serving.job_store import OFF, SQLITE, open_store
+from credit_risk.serving.metrics import JOB, JOBS
 from credit_risk.serving.settings import Settings
 
 logger = logging.getLogger("bentoml.credit_risk")
 LOOK_SECONDS = 5.0
 OUTCOMES = ("delivered", "not_delivered")
 NONE = Figures(dict.fromkeys(STATES, 0), None, {})
+
+
+def watch_jobs(settings: Settings) -> frozenset[str]:
+    """Show jobs on /metrics from now on, if they are on. Gives the routes that are theirs."""
+    if settings.jobs == OFF:
+        return frozenset()
+    JobMetrics(settings).watch()
+    return frozenset({JOBS, JOB})
 
 
 class JobMetrics:

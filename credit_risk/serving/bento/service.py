@@ -51,11 +51,10 @@ from credit_risk.serving.http.openapi import OpenAPI, describe
 from credit_risk.serving.http.pages import page_routes
 from credit_risk.serving.http.timeout import Timeout
 from credit_risk.serving.http.whole_body import WholeBody
-from credit_risk.serving.job_metrics import JobMetrics
 from credit_risk.serving.job_store import OFF, check_jobs
 from credit_risk.serving.jobs import Desk
 from credit_risk.serving.keys import secret_of
-from credit_risk.serving.metrics import JOB, JOBS, Metrics
+from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
 from credit_risk.serving.rulebook import Rulebook
 from credit_risk.serving.settings import PROJECT, load_settings, variable_of
@@ -163,16 +162,7 @@ class CreditRiskService(bentoml.Service[T]):
         self.endpoints = instance.endpoints
         return instance
 
-    def make_metrics(self) -> Metrics:
-        """Make the metrics of a worker."""
-        jobs_are_on = self.startup.settings.jobs != OFF
-        if jobs_are_on:
-            JobMetrics(self.startup.settings).watch()
-        metrics = Metrics(self.paths | {JOBS, JOB} if jobs_are_on else self.paths)
-        self._tell_what_is_in_use(metrics)
-        return metrics
-
-    def _tell_what_is_in_use(self, metrics: Metrics) -> None:
+    def tell_what_is_in_use(self, metrics: Metrics) -> None:
         """Show what is in use on /metrics, now and whenever it changes."""
 
         def tell(rulebook: Rulebook) -> None:
