@@ -5,10 +5,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import os
 import subprocess
 import sys
 import threading
 import time
+
+from credit_risk.serving.settings import PROJECT
 
 logger = logging.getLogger("bentoml.credit_risk")
 PAUSE_SECONDS = 2.0  # before a worker that ended is started again
@@ -34,7 +37,10 @@ class _Beside:
 
     def run(self) -> None:
         while not self._is_over:
-            self._process = subprocess.Popen(self._command, start_new_session=True)  # away from a terminal's signals
+            # Away from a terminal's signals, and with the package of this service, which may be a bento's.
+            path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+            environment = os.environ | {"PYTHONPATH": path}
+            self._process = subprocess.Popen(self._command, env=environment, start_new_session=True)
             self._process.wait()
             if not self._is_over:
                 logger.error("The worker of jobs has ended unasked; another one is started")
