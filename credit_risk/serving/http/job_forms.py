@@ -44,10 +44,7 @@ def check_first(form: InputForm, first: bytes) -> None:
 def result_form(accept: str) -> Form:
     """Choose the form that the caller likes best (RFC 9110, 12.5.1): CSV, if it does not mind."""
     weights = dict(map(_weighed, accept.lower().split(",")))
-    group = {
-        form: weights.get(f"{kind.split('/')[0]}/*", weights.get("*/*", 0.0)) for form, kind in MEDIA_TYPES.items()
-    }
-    liked = {form: weights.get(kind, group[form]) for form, kind in MEDIA_TYPES.items()}
+    liked = {form: _weight(weights, kind) for form, kind in MEDIA_TYPES.items()}
     best = max(liked, key=lambda form: liked[form])
     if not liked[best]:
         raise NotAcceptableError(f"Accept one of {', '.join(MEDIA_TYPES.values())}")
