@@ -15,7 +15,7 @@ export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help install serve train data test check docs bench bench-architectures lock lock-check load bento image \
   container-test coverage deploy-test export import rollback attack attack-test clients-test release-test notebook-test notebooks \
-  neighbours-test docs-test
+  neighbours-test docs-test engines-test
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -118,6 +118,9 @@ notebook-test: $(VENV)/installed-dev $(VENV)/installed-notebook  ## Test Python'
 neighbours-test: $(VENV)/installed-dev $(VENV)/installed-bench  ## Test the service with a real MLServer (.ci/model-server) and a redis-server
 	$(BIN)/python -m pytest tests/neighbours --numprocesses 2 --dist loadfile $(ARGS)
 
+engines-test: $(VENV)/installed-dev  ## Test portfolios on Ray and Spark, in the environment that .ci/engines makes
+	$(BIN)/python -m pytest tests/engines $(ARGS)
+
 attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of each on a service of their own
 	$(BIN)/python -m pytest tests/attack $(ARGS)
 
@@ -129,11 +132,13 @@ bench-architectures: $(VENV)/installed-bench  ## Measure a sync and an async sco
 
 lock: $(VENV)/uv  ## Resolve the requirements files anew, for Python 3.11 to 3.13 on Linux and macOS
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 pyproject.toml --output-file requirements.txt
-	for extra in deploy dev notebook bench; do \
+	for extra in deploy dev notebook bench ray; do \
 	  $(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 --extra $$extra --constraint requirements.txt \
 	    pyproject.toml --output-file requirements-$$extra.txt; done
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --python-version 3.11 --python-platform linux --constraint requirements.txt \
 	  deploy/requirements.in --output-file deploy/requirements.txt
+	echo pyspark | $(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 --constraint requirements.txt \
+	  - --output-file requirements-spark.txt
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --python-version 3.11 --python-platform linux deploy/mlserver.in \
 	  --output-file requirements-mlserver.txt
 

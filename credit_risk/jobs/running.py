@@ -136,7 +136,7 @@ class Runner:
             recorder = Recorder(Origin(f"job {job.id}", job.caller), loaded.model, loaded.terms, ids.__next__)
             decided = recorder.decide(chunk)
             self._log.append(job, job.chunks, decided)
-            made = pa.array([each.decision_id for each in decided])
+            made = {"decision_id": pa.array([each.decision_id for each in decided])}
             terms, catalogue = loaded.terms, loaded.catalogue
             columns = tell_chunk(chunk, columns_of_decisions(decided), loaded.model.tag, terms.policy, catalogue, made)
             decisions.update(each.status for each in decided)

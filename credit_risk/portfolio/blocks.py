@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -14,17 +15,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from credit_risk.contract.errors import DataError
 from credit_risk.portfolio.checking import Reject
+from credit_risk.portfolio.remote import RemoteFile
 
 BYTES = 4_000_000  # of CSV that are parsed in one go
 SUFFIXES = (".csv", ".ndjson", ".parquet")
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+Input = Path | RemoteFile
 Report = Callable[[float], object]  # takes the share of the file that was read
-CheckNames = Callable[[Path, list[str]], object]  # takes the file and its columns; raises DataError if they won't do
+CheckNames = Callable[[Input, list[str]], object]  # takes the file and its columns; raises DataError if they won't do
 
 
 class Block(NamedTuple):
@@ -35,6 +39,17 @@ class Block(NamedTuple):
     rejects: list[Reject]  # rows around here that could not be read
     json_of: Callable[[Any], str]  # writes a cell as JSON
 
+    def __reduce__(self) -> Any:
+        """Pickle only the rows of the table: Arrow itself would pickle all those that it is a slice of."""
+        with pa.BufferOutputStream() as stream:
+            with pa.ipc.new_stream(stream, self.table.schema) as writer:
+                writer.write_table(self.table)
+            return _unpickled, (stream.getvalue().to_pybytes(), *self[1:])
+
+
+def _unpickled(stream: bytes, *others: Any) -> Block:
+    return Block(pa.ipc.open_stream(stream).read_all(), *others)
+
 
 def check_suffixes(*paths: Path) -> None:
     """Raise DataError if a path is of an unknown kind."""
@@ -44,7 +59,7 @@ def check_suffixes(*paths: Path) -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Input) -> Iterator[None]:
     """Turn what goes wrong while a file is read into a DataError with one sentence."""
     try:
         yield
@@ -56,9 +71,9 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path} can't be read: {os.strerror(error.errno or 5)}; name a file that can") from None
 
 
-def csv_blocks(path: Path, rows_at_once: int, report: Report, check_names: CheckNames) -> Iterator[Block]:
+def csv_blocks(path: Input, rows_at_once: int, report: Report, check_names: CheckNames) -> Iterator[Block]:
     """Read a CSV file, as text. A row with too few or too many cells is a reject."""
-    with path.open(encoding="utf-8-sig", newline="") as text:
+    with io.TextIOWrapper(path.open("rb"), "utf-8-sig", newline="") as text:
         header = next(csv.reader(text), [])
     check_names(path, header)
     ragged: dict[int, Reject] = {}
@@ -70,7 +85,7 @@ def csv_blocks(path: Path, rows_at_once: int, report: Report, check_names: Check
 
     size, first = path.stat().st_size, 1
     texts = pa.schema([(name, pa.string()) for name in header])
-    with pa.OSFile(str(path)) as file:
+    with pa.OSFile(str(path)) if isinstance(path, Path) else path.random_access() as file:
         batches = pyarrow.csv.open_csv(
             file,
             # Arrow can't tell the number of a row that it skips when it reads with threads.
@@ -91,9 +106,9 @@ def csv_blocks(path: Path, rows_at_once: int, report: Report, check_names: Check
         yield Block(texts.empty_table(), np.arange(0), list(ragged.values()), _json_of_text)
 
 
-def parquet_blocks(path: Path, rows_at_once: int, report: Report, check_names: CheckNames) -> Iterator[Block]:
+def parquet_blocks(path: Input, rows_at_once: int, report: Report, check_names: CheckNames) -> Iterator[Block]:
     """Read a Parquet file."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path if isinstance(path, Path) else path.random_access()) as file:
         check_names(path, file.schema_arrow.names)
         read = 0
         for batch in file.iter_batches(rows_at_once):

@@ -60,7 +60,8 @@ def read_profiles(path: Path, on_file: frozenset[str], as_of: datetime, report: 
 
 
 def _ndjson_blocks(path: Path, rows_at_once: int, report: Report, check_names: Any) -> Iterator[Block]:
-    for some in ndjson_lines(path, rows_at_once, report):
+    for lines in ndjson_lines(path, rows_at_once, report):
+        some = list(lines.values())
         rows = [(number, content) for number, _, content in some if isinstance(content, Object)]
         rejects = [
             (number, "", "is no JSON object of a customer and fields; make it one, with each key once")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,8 @@ from credit_risk.contract.errors import DataError, InvalidRequestError
 from credit_risk.contract.parsing import parse_application
 from credit_risk.model.table import columns_of
 from credit_risk.portfolio.blocks import (
+    Block,
+    Input,
     Report,
     check_columns,
     check_suffixes,
@@ -38,20 +40,47 @@ def check_paths(applications: Path, output: Path, rejects: Path) -> None:
         raise DataError("applications, output and rejects must be three different files; name another")
 
 
-def read(path: Path, rows_at_once: int, report: Report, skip: int = 0) -> Iterator[Chunk]:
-    """Read the rows of a CSV, NDJSON or Parquet file, in order. In NDJSON a row has the number of its line.
+class Lines(NamedTuple):
+    """Some lines of an NDJSON file."""
 
-    The same file gives the same chunks. Of these the first `skip` are left out, without a check.
+    path: Input
+    first: int  # number of the first line, from 1
+    lines: list[bytes]
+
+    def values(self) -> Iterator[tuple[int, bytes, Any]]:
+        """Give number, text and value of each line that is not empty. Raises DataError if one is not JSON."""
+        for number, line in enumerate(self.lines, self.first):
+            if not line.strip():
+                continue
+            try:
+                yield number, line, json.loads(line, object_pairs_hook=Object)
+            except (ValueError, RecursionError):
+                raise DataError(f"line {number} of {self.path} is not JSON; put it right, or take it out") from None
+
+
+def read_rows(path: Input, rows_at_once: int, report: Report) -> Iterator[Block | Lines]:
+    """Read a CSV, NDJSON or Parquet file, some rows at a time, as they are. In NDJSON a row is a line.
+
+    The same file gives the same chunks.
 
     Raises DataError with one sentence if the file as a whole can't be used.
     """
     with reading(path):
         if path.suffix == ".ndjson":
-            yield from map(_check_lines, islice(ndjson_lines(path, rows_at_once, report), skip, None))
+            yield from ndjson_lines(path, rows_at_once, report)
         else:
             blocks = csv_blocks if path.suffix == ".csv" else parquet_blocks
-            for block in islice(blocks(path, rows_at_once, report, check_names), skip, None):
-                yield check_table(*block)
+            yield from blocks(path, rows_at_once, report, check_names)
+
+
+def read(path: Input, rows_at_once: int, report: Report, skip: int = 0) -> Iterator[Chunk]:
+    """Read and check as `read_rows` and `check` do. The first `skip` chunks are left out, without a check."""
+    return map(check, islice(read_rows(path, rows_at_once, report), skip, None))
+
+
+def check(rows: Block | Lines) -> Chunk:
+    """Check rows that were read. Raises DataError if a line is not JSON."""
+    return _check_lines(rows) if isinstance(rows, Lines) else check_table(*rows)
 
 
 def count_rows(path: Path) -> int:
@@ -72,28 +101,21 @@ def check_names(path: object, names: list[str]) -> None:
     check_columns(path, names, [field for field in FIELDS if field not in names])
 
 
-def ndjson_lines(path: Path, rows_at_once: int, report: Report) -> Iterator[list[tuple[int, bytes, Any]]]:
-    """Read the lines of an NDJSON file: some numbers of lines, from 1, with their text and the value that it holds."""
-    size, read = path.stat().st_size, 0
+def ndjson_lines(path: Input, rows_at_once: int, report: Report) -> Iterator[Lines]:
+    """Read the lines of an NDJSON file, some at a time."""
+    size, read, first = path.stat().st_size, 0, 1
     with path.open("rb") as file:
-        lines = enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1)
+        lines = iter(partial(file.readline, LONGEST_LINE), b"")
         while some := list(islice(lines, rows_at_once)):
-            found = []
-            for number, line in some:
-                if not line.strip():
-                    continue
-                try:
-                    found.append((number, line, json.loads(line, object_pairs_hook=Object)))
-                except (ValueError, RecursionError):
-                    raise DataError(f"line {number} of {path} is not JSON; put it right, or take it out") from None
-            yield found
-            read += sum(len(line) for _, line in some)
+            yield Lines(path, first, some)
+            first += len(some)
+            read += sum(map(len, some))
             report(read / max(1, size))
 
 
-def _check_lines(lines: list[tuple[int, bytes, Any]]) -> Chunk:
+def _check_lines(lines: Lines) -> Chunk:
     valid, numbers, further, rejects = [], [], [], []
-    for number, line, content in lines:
+    for number, line, content in lines.values():
         others = _further_members(content)
         if others:
             line = json_object((key, json.dumps(value)) for key, value in content.pairs if key in FIELDS)

@@ -8,24 +8,30 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from credit_risk.contract.catalogue import Catalogue
-from credit_risk.contract.policy import Policy
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.decider import Decider, new_decision_id
 from credit_risk.deciding.log import NoLog
-from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.deciding.terms import Terms, always
 from credit_risk.model.store import StoredModel
 from credit_risk.model.table import applications_of
 from credit_risk.portfolio.checking import Chunk
-from credit_risk.record.archive import FOLDER, Archive
+from credit_risk.record.archive import FOLDER, Archive, Basis
 
+RECORD = "record"  # the column of the lines
 PART = 1000  # decisions that are made at once
+
+
+class RecordedAs(NamedTuple):
+    """What a record says beside the decision."""
+
+    origin: Origin
+    release: str  # version and commit of the code that decides
+    id_of: Callable[[int], str] | None = None  # from the number of a row to its decision's id, which else is random
 
 
 class Recorder:
@@ -48,14 +54,10 @@ class Recorder:
 class Recording(AbstractContextManager[Any]):
     """A file of a decision log. It appears at the end, if `whole` was set by then, and what decided beside it."""
 
-    def __init__(
-        self, folder: Path, origin: str, model: StoredModel, policy: Policy, catalogue: Catalogue, release: str
-    ) -> None:
-        """`origin` takes the place of the request's id. Raises OSError if the folder can't be written to."""
+    def __init__(self, folder: Path, basis: Basis) -> None:
+        """`basis` is what decides. Raises OSError if the folder can't be written to."""
         self.whole = False
-        renderer = Renderer(model, policy, catalogue, release)
-        self._recorder = Recorder(Origin(origin, None), model, Terms(policy, renderer))
-        Archive(folder / FOLDER).keep(renderer.basis)
+        Archive(folder / FOLDER).keep(basis)
         name = f"decisions-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}.ndjson"
         self._path, self._part = folder / name, folder / f".{name}.part"
         self._file = os.fdopen(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
@@ -70,8 +72,6 @@ class Recording(AbstractContextManager[Any]):
         finally:
             self._part.unlink(missing_ok=True)
 
-    def record(self, chunk: Chunk) -> pa.Array:
-        """Decide the n applications of a chunk as the service does, and record them. Gives their ids, (n,)."""
-        decisions = self._recorder.decide(chunk)
-        self._file.writelines(decided.renderer.record(decided) for decided in decisions)
-        return pa.array([decided.decision_id for decided in decisions])
+    def write(self, records: pa.Array) -> None:
+        """Add records, which are lines."""
+        self._file.writelines(records.to_pylist())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from credit_risk.deciding.columns import DecidedColumns, decide_columns
 from credit_risk.deciding.decided import Decided
 from credit_risk.model.store import StoredModel
 from credit_risk.portfolio.checking import Chunk
+from credit_risk.portfolio.outcome import FAULTS
 
 INPUT = "input_"  # put in front of an input column whose name an output column has
+NOTHING: Mapping[str, pa.Array] = MappingProxyType({})
 
 
 def score_chunk(
@@ -26,14 +29,10 @@ def score_chunk(
     catalogue: Catalogue,
     *,
     reasons: bool = True,
-    decision_ids: pa.Array | None = None,
 ) -> dict[str, pa.Array]:
-    """Decide the n applications of a chunk. Gives (n,) for each output column, after the columns passed through.
-
-    `decision_ids` are those under which the decisions are on record, if they are.
-    """
+    """Decide the n applications of a chunk. Gives (n,) for each output column, after the columns passed through."""
     decided = decide_columns(chunk.columns, model, policy, reasons=reasons)
-    return tell_chunk(chunk, decided, model.tag, policy, catalogue, decision_ids)
+    return tell_chunk(chunk, decided, model.tag, policy, catalogue)
 
 
 def columns_of_decisions(decisions: Sequence[Decided]) -> DecidedColumns:
@@ -53,14 +52,17 @@ def tell_chunk(
     model: str,
     policy: Policy,
     catalogue: Catalogue,
-    decision_ids: pa.Array | None = None,
+    further: Mapping[str, pa.Array] = NOTHING,
 ) -> dict[str, pa.Array]:
-    """Give what was decided about the n applications of a chunk by this model as the columns of `score_chunk`."""
+    """Give what was decided about the n applications of a chunk by this model as the columns of `score_chunk`.
+
+    `further` are more columns of the output.
+    """
     output = {
         "row": pa.array(chunk.numbers),
         "Status": pa.array(STATUSES).take(pa.array(decided.status)),
-        "probability_of_default": pa.array([round(probability, 4) for probability in decided.probability]),
-        "score": pa.array(decided.score),
+        "probability_of_default": pa.array([round(each, 4) for each in decided.probability], pa.float64()),
+        "score": pa.array(decided.score, pa.int64()),
     }
     if decided.reasons is not None:
         output["reasons"] = _lists(decided.reasons, lambda codes: codes)
@@ -68,12 +70,11 @@ def tell_chunk(
     output["warnings"] = _lists(decided.warnings, lambda codes: codes)
     for name, version in (("model", model), ("policy", policy.version), ("catalogue", catalogue.version)):
         output[name] = pa.repeat(version, len(chunk.numbers))
-    if decision_ids is not None:
-        output["decision_id"] = decision_ids
-    return {_input_name(name, output): cells for name, cells in chunk.passed.items()} | output
+    output |= further
+    return {input_name(name, {*output, FAULTS}): cells for name, cells in chunk.passed.items()} | output
 
 
-def _input_name(name: str, output: dict[str, pa.Array]) -> str:
+def input_name(name: str, output: Container[str]) -> str:
     """Rename an input column if an output column has its name, or would have it without the prefix."""
     return INPUT + name if name.split(INPUT)[-1] in output else name
 

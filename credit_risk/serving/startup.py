@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from credit_risk.deciding.log import DecisionLog, Log, NoLog
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.deciding.terms import CurrentTerms, Terms
+from credit_risk.model.lean_import import without_scikit_learn
 from credit_risk.model.store import StoredModel, load_model
 from credit_risk.record.writer import archive_at, open_writer
 from credit_risk.serving.batching import Batching, load_batching
@@ -27,18 +26,6 @@ from credit_risk.serving.settings import PROJECT, Settings, load_settings
 
 if TYPE_CHECKING:
     from credit_risk.deciding.model_server import ModelServer
-
-
-@contextmanager
-def _without_scikit_learn() -> Iterator[None]:
-    """Let XGBoost find none: it would take most of a second to load it, for a face that serving has no use for."""
-    hidden: dict[str, Any] = {} if "sklearn" in sys.modules else {"sklearn": None}
-    sys.modules.update(hidden)
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
 
 
 @dataclass(frozen=True)
@@ -74,7 +61,7 @@ class Startup:
         self.archive(rulebook)
         return rulebook
 
-    @_without_scikit_learn()
+    @without_scikit_learn()
     def decider(self, terms: CurrentTerms, observe: Observe, model_server: ModelServer | None = None) -> Decider:
         """Make what decides. Without a `model_server` this loads the model's booster, which takes a second."""
         scoring = model_server or InProcessScoring(self.model)
@@ -82,7 +69,7 @@ class Startup:
         return Decider(self.model.encoder, scoring, terms, self.log, observe, completer)
 
 
-@_without_scikit_learn()
+@without_scikit_learn()
 def start_up(configuration: Mapping[str, Any], rulebook: Rulebook | None = None) -> Startup:
     """Load and check everything, given the service's section of bentoconfiguration.yaml.
 

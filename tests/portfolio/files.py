@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +20,7 @@ from credit_risk.commands.cli import cli
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.policy import Policy
 from credit_risk.model.store import StoredModel
+from tests.conftest import PROJECT
 from tests.deciders import answers_of
 
 Row = dict[str, Any]
@@ -23,6 +28,28 @@ Row = dict[str, Any]
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["score", *(str(argument) for argument in arguments)])
+
+
+@contextmanager
+def scoring(source: Path, output: Path, workers: int) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """The command on a pipe that stays open, so that it is in the middle of its work; a chunk is a row."""
+    os.mkfifo(source)
+    # A process that a script starts in the background ignores SIGINT, and so would those that it starts.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    run_it = "from credit_risk.commands.cli import cli; cli()"
+    options = ["-o", str(output), "--rows-at-once", "1", "--workers", str(workers)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{heed}; {run_it}", "score", str(source), *options],
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process, source.open("w") as pipe:
+        try:
+            yield process, pipe
+        finally:
+            process.kill()
 
 
 def write(path: Path, rows: Sequence[Row]) -> Path:

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +20,11 @@ from credit_risk.model.table import columns_of
 from credit_risk.portfolio.checking import Chunk
 from credit_risk.portfolio.scoring import score_chunk
 from credit_risk.training.data import Dataset
-from tests.conftest import PROJECT
 from tests.corpus import SAMPLE
 from tests.deciders import CATALOGUE, POLICY
 from tests.model.test_features import APPLICATIONS
 from tests.policies import ALL_RULES, POLICIES
-from tests.portfolio.files import assert_as_the_service, by_the_service, read_csv, run, write
+from tests.portfolio.files import assert_as_the_service, by_the_service, read_csv, run, scoring, write
 
 pytestmark = pytest.mark.usefixtures("trained")
 
@@ -160,22 +156,12 @@ def test_the_input_is_not_written_over(tmp_path: Path) -> None:
     assert "three different files" in run(source, "-o", source).output
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_ended_by_a_signal_it_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
-    """Its input is a pipe that stays open, so that it is in the middle of its work when the signal comes."""
-    source, output = tmp_path / "in.ndjson", tmp_path / "out.csv"
+def test_ended_by_a_signal_it_leaves_nothing_behind(number: signal.Signals, workers: int, tmp_path: Path) -> None:
+    output = tmp_path / "out.csv"
     output.write_text("before")
-    os.mkfifo(source)
-    # A process that a script starts in the background ignores SIGINT, and so would those that it starts.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    run_it = "from credit_risk.commands.cli import cli; cli()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"{heed}; {run_it}", "score", str(source), "-o", str(output), "--rows-at-once", "1"],
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    with source.open("w") as pipe:
+    with scoring(tmp_path / "in.ndjson", output, workers) as (process, pipe):
         pipe.write(json.dumps(SAMPLE) + "\n")
         pipe.flush()
         assert len(list(tmp_path.glob(".out*.part"))) == 2
