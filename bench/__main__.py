@@ -24,6 +24,7 @@ from bench.load import require_wrk
 from bench.model_server import model_server
 from bench.overload import open_loops
 from bench.plot import PLOTS
+from bench.portfolios import portfolios
 from bench.serving_batching import serving_batching
 from bench.tables import RESULTS, TABLES
 from bench.throughput import accountable, batching, sockets, throughput, versions
@@ -41,7 +42,7 @@ EXPERIMENTS: dict[str, Callable[..., list[Row]]] = {
     "jobs": jobs,
     "serving-batching": serving_batching,
 }
-BY_NAME_ALONE = ("versions", "containers")  # they need another checkout, and an image
+BY_NAME_ALONE = ("versions", "containers", "portfolios")  # they need another checkout, an image, and Ray
 console = Console(width=160)
 
 
@@ -50,7 +51,7 @@ console = Console(width=160)
     "--only",
     multiple=True,
     type=click.Choice([*EXPERIMENTS, *BY_NAME_ALONE]),
-    show_default="all but versions and containers",
+    show_default=f"all but {', '.join(BY_NAME_ALONE)}",
     help="Which experiments to run; give it several times, or separate names by spaces in make's ARGS.",
 )
 @click.argument("more", nargs=-1, type=click.Choice([*EXPERIMENTS, *BY_NAME_ALONE]))
@@ -68,8 +69,9 @@ def main(
     All services of an experiment are up at once and are loaded in turn, so that their ratios hold on a busy machine.
     Absolute figures need a quiet one. The results are printed and written as JSON, with the machine.
     """
-    require_wrk()
     names = [*only, *more] or list(EXPERIMENTS)
+    if names != ["portfolios"]:
+        require_wrk()
     if "versions" in names and before is None:
         raise click.UsageError("versions compares with another checkout: name its folder with --before")
     with tempfile.TemporaryDirectory(prefix="credit-risk-bench-") as folder:
@@ -77,7 +79,7 @@ def main(
         os.environ["BENTOML_HOME"] = str(Path(folder) / "bentoml")
         subprocess.run([sys.executable, "train.py"], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
         results.mkdir(parents=True, exist_ok=True)
-        named: dict[str, Callable[..., list[Row]]] = EXPERIMENTS | {"containers": containers}
+        named: dict[str, Callable[..., list[Row]]] = EXPERIMENTS | {"containers": containers, "portfolios": portfolios}
         if before is not None:
             named["versions"] = partial(versions, before=before)
         for name in names:

@@ -152,6 +152,23 @@ def containers(rows: Sequence[Row]) -> Table:
     return table
 
 
+def portfolios(rows: Sequence[Row]) -> Table:
+    """Tabulate engines by rows and processes, or what is projected from them."""
+    if rows[0]["name"] == "projected":
+        table = new_table("cores", "hours", "dollars")
+        for row in rows:
+            table.add_row(str(row["processes"]), f"{row['seconds']['median'] / 3600:.2f}", f"{row['dollars']:.2f}")
+        return table
+    table = new_table("", "processes", "rows", "seconds", "rows/s", "times one process", "peak MB (PSS)", "others")
+    for row in rows:
+        if row["name"] != "projected":
+            seconds = row["seconds"]["median"]
+            figures = str(row["processes"]), f"{row['rows']:,}", f"{seconds:.1f}", f"{row['rows'] / seconds:,.0f}"
+            shared = f"{row['peak_mb']:.0f}", f"{row['others']:.0%}"
+            table.add_row(row["name"], *figures, ratio(row["ratio"]) if "ratio" in row else "", *shared)
+    return table
+
+
 def ratio(spread: dict[str, float]) -> str:
     """Show a ratio with its quartiles."""
     return f"{spread['median']:.2f} ({spread['lower']:.2f} to {spread['upper']:.2f})"
@@ -179,4 +196,5 @@ TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {
     "containers": containers,
     "features": features,
     "jobs": jobs,
+    "portfolios": portfolios,
 }

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bench.portfolios import projection
 from credit_risk import __version__
 from tests.conftest import PROJECT
 
@@ -36,7 +37,7 @@ def test_what_is_made_by_a_command_is_up_to_date() -> None:
     assert check.returncode == 0, f"run `make docs`\n{check.stdout}{check.stderr}"
 
 
-@pytest.mark.parametrize("experiment", [*COMPARED, "large-batches", "open-loop", "containers"])
+@pytest.mark.parametrize("experiment", [*COMPARED, "large-batches", "open-loop", "containers", "portfolios"])
 def test_the_machine_of_every_result_is_named(experiment: str) -> None:
     assert "cores of" in results(experiment)["machine"]["processor"]
 
@@ -44,6 +45,12 @@ def test_the_machine_of_every_result_is_named(experiment: str) -> None:
 @pytest.mark.parametrize("experiment", COMPARED)
 def test_nothing_failed_while_it_was_measured(experiment: str) -> None:
     assert all(row["non_2xx"] == row["failed"] == 0 for row in results(experiment)["rows"])
+
+
+def test_the_projection_is_that_of_the_measured_points() -> None:
+    rows = results("portfolios")["rows"]
+    measured = [row for row in rows if row["name"].startswith("Ray")]
+    assert [row for row in rows if row["name"] == "projected"] == projection(measured)
 
 
 def test_overload_gave_no_wrong_answer() -> None:
