@@ -10,6 +10,7 @@ import time
 import click
 
 from credit_risk.contract.errors import SettingError
+from credit_risk.jobs.deciding import here, on_ray
 from credit_risk.jobs.files import JobFiles
 from credit_risk.jobs.postman import Postman
 from credit_risk.jobs.running import Limits, Runner
@@ -46,11 +47,14 @@ def worker(processes: int, nice: int, beside: bool) -> None:
     keys, files, queue = load_keys(settings), JobFiles(settings.jobs_folder), open_queue(settings)
     limits = Limits(settings.jobs_lease_seconds, settings.jobs_minutes * 60, settings.jobs_max_mb * 2**20)
     sources = Sources(settings.jobs_sources)
+    engine = on_ray(settings.jobs_ray) if settings.jobs_ray else here
     if beside:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     parts = Parts(
         lambda: open_store(settings),
-        lambda store, is_stopping: Runner(store, queue, files, settings.decision_log, limits, sources, is_stopping),
+        lambda store, is_stopping: Runner(
+            store, queue, files, settings.decision_log, limits, sources, is_stopping, engine
+        ),
         lambda store: Postman(
             store,
             lambda caller: secret_of(keys, caller, settings.webhook_secret),

@@ -14,8 +14,6 @@ from pydantic import ValidationError
 from credit_risk.contract.catalogue import Catalogue
 from credit_risk.contract.errors import DataError
 from credit_risk.contract.policy import Policy
-from credit_risk.deciding.rendering import Renderer
-from credit_risk.deciding.terms import Terms
 from credit_risk.jobs.job import Basis
 from credit_risk.model.recorded import load_recorded
 from credit_risk.model.store import StoredModel
@@ -28,7 +26,7 @@ class Loaded(NamedTuple):
     """A basis, ready to decide."""
 
     model: StoredModel
-    terms: Terms
+    policy: Policy
     catalogue: Catalogue
 
 
@@ -54,7 +52,7 @@ def _load(archive: Archive, basis: Basis) -> Loaded:
         raise DataError(f"model {basis.model} in {archive.folder} was changed; restore it")
     policy = _read(Policy, archive.content_of("policy", basis.policy), f"policy {basis.policy_version}", archive)
     catalogue = _read(Catalogue, archive.content_of("catalogue", basis.catalogue), "the catalogue", archive)
-    return Loaded(model, Terms(policy, Renderer(model, policy, catalogue, basis.release)), catalogue)
+    return Loaded(model, policy, catalogue)
 
 
 def _read(kind: type[T], content: bytes | None, name: str, archive: Archive) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from hashlib import sha256
 from uuid import UUID
 
@@ -22,16 +21,13 @@ def is_id(text: str) -> bool:
         return False
 
 
-def decision_ids(job_id: str, rows: Iterable[int]) -> list[str]:
-    """Derive the ids of a job's decisions: UUIDs of version 7 (RFC 9562, 5.7) with the time of the job's.
+def decision_id(job_id: str, row: int) -> str:
+    """Derive the id of a decision: a UUID of version 7 (RFC 9562, 5.7) with the time of the job's.
 
     A row that is decided twice, because a worker died, has the same id both times.
     """
-    time = UUID(job_id).bytes[:6]
-    return [_id_of(time, job_id, row) for row in rows]
-
-
-def _id_of(time: bytes, job_id: str, row: int) -> str:
     random = sha256(f"{job_id}/{row}".encode()).digest()
-    octets = bytes((*time, 0x70 | random[0] & 0x0F, random[1], 0x80 | random[2] & 0x3F, *random[3:10]))
+    octets = bytes(
+        (*UUID(job_id).bytes[:6], 0x70 | random[0] & 0x0F, random[1], 0x80 | random[2] & 0x3F, *random[3:10])
+    )
     return str(UUID(bytes=octets))

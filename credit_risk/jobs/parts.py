@@ -12,10 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from credit_risk.jobs.files import REJECTS, RESULTS, JobFolder
-from credit_risk.portfolio.checking import Reject
 from credit_risk.portfolio.writer import Output
-
-REJECTS_SCHEMA = pa.schema([("row", pa.int64()), ("field", pa.string()), ("fix", pa.string())])
 
 
 class Parts:
@@ -26,22 +23,21 @@ class Parts:
         self._schema: pa.Schema | None = None
         folder.parts.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def write(self, chunk: int, columns: dict[str, pa.Array] | None, rejects: Sequence[Reject]) -> int:
+    def write(self, chunk: int, decisions: pa.RecordBatch, rejects: pa.RecordBatch) -> int:
         """Write what came of a chunk. Gives the bytes that it takes.
 
         Raises DataError if a column is new or changes its type, and OSError.
         """
         paths = []
-        if columns is not None:
+        if len(decisions):
             schema = self._schema_before(chunk)
             for form in RESULTS:
                 paths.append(self._folder.part(chunk, form))
-                _write(paths[-1], columns, schema)
-        if rejects:
+                _write(paths[-1], decisions, schema)
+        if len(rejects):
             paths.append(self._folder.part(chunk, REJECTS))
-            row, field, fix = zip(*rejects, strict=True)
             is_first = not any(self._folder.parts.glob(f"*{REJECTS}"))
-            _write(paths[-1], {"row": row, "field": field, "fix": fix}, None if is_first else REJECTS_SCHEMA)
+            _write(paths[-1], rejects, None if is_first else rejects.schema)
         return sum(path.stat().st_size for path in paths)
 
     def join(self) -> None:
@@ -69,9 +65,9 @@ class Parts:
         return self._schema
 
 
-def _write(path: Path, columns: dict[str, pa.Array], schema: pa.Schema | None) -> None:
+def _write(path: Path, rows: pa.RecordBatch, schema: pa.Schema | None) -> None:
     with Output(path, schema) as output:
-        output.write(columns)
+        output.write(rows)
         output.whole = True
 
 

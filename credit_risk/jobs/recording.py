@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from credit_risk.deciding.decided import Decided
 from credit_risk.jobs.job import Job
-from credit_risk.record.archive import FOLDER, Archive
+from credit_risk.record.archive import FOLDER, Archive, Basis
 from credit_risk.record.writer import OFF, STDOUT, Place, open_writer
 
 
@@ -27,15 +26,13 @@ class ChunkLog:
         self._folder = None if place in (OFF, STDOUT) else Path(place)
         self._stream = open_writer(STDOUT, fsync="never", rotate_bytes=0, keep_days=None) if place == STDOUT else None
 
-    def append(self, job: Job, chunk: int, decisions: Sequence[Decided]) -> None:
-        """Put the decisions of a chunk on record, unless they are. In a stream they may come twice, by the same ids.
+    def append(self, job: Job, chunk: int, lines: Sequence[bytes], basis: Basis) -> None:
+        """Put the records of a chunk into the log, unless they are there. In a stream they may come twice.
 
         Raises OSError or UnavailableError if that is impossible.
         """
-        if not decisions:
+        if not lines:
             return
-        lines = [decided.renderer.record(decided) for decided in decisions]
-        basis = decisions[0].renderer.basis
         if self._stream is not None:
             asyncio.run(self._stream.append(lines, basis))
         if self._folder is not None:

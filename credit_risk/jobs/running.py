@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-
-import pyarrow as pa
+from itertools import islice
 
 from credit_risk.contract.errors import CreditRiskError, DataError, UnavailableError
 from credit_risk.deciding.decided import Origin
-from credit_risk.jobs.basis import Loaded, loader
+from credit_risk.jobs.basis import loader
 from credit_risk.jobs.changes import LostLeaseError, NotDueError, advance, claim, count, end, give_back, try_later
+from credit_risk.jobs.deciding import Engine, Outcome, here
 from credit_risk.jobs.files import JobFiles
-from credit_risk.jobs.ids import decision_ids
+from credit_risk.jobs.ids import decision_id
 from credit_risk.jobs.job import Job, State
 from credit_risk.jobs.lease import HeldLease
 from credit_risk.jobs.parts import Parts
@@ -27,10 +27,10 @@ from credit_risk.jobs.queue import Queue
 from credit_risk.jobs.recording import ChunkLog
 from credit_risk.jobs.sources import Sources
 from credit_risk.jobs.store import JobStore, StoreError, UnknownJobError, change
-from credit_risk.portfolio.checking import Chunk
-from credit_risk.portfolio.readers import count_rows, read
-from credit_risk.portfolio.recording import Recorder
-from credit_risk.portfolio.scoring import columns_of_decisions, tell_chunk
+from credit_risk.portfolio.batch_decider import BatchDecider
+from credit_risk.portfolio.readers import count_rows, read_rows
+from credit_risk.portfolio.recording import RecordedAs
+from credit_risk.record.archive import Basis as Archived
 from credit_risk.record.writer import Place
 
 logger = logging.getLogger("bentoml.credit_risk")
@@ -61,10 +61,12 @@ class Runner:
         limits: Limits,
         sources: Sources,
         is_stopping: Callable[[], bool],
+        engine: Engine = here,
     ) -> None:
         """`is_stopping` is asked after each chunk."""
         self._store, self._queue, self._files, self._limits, self._sources = store, queue, files, limits, sources
         self._is_stopping = is_stopping
+        self._engine = engine
         self._log = ChunkLog(record)
         self._load = loader(files.archive)
         self._worker = f"{socket.gethostname()}/{os.getpid()}"
@@ -110,9 +112,12 @@ class Runner:
         parts = Parts(folder)
         if job.rows is None:
             job = lease.change(partial(count, rows=count_rows(path)))
+        recorded_as = RecordedAs(Origin(f"job {job.id}", job.caller), job.basis.release, partial(decision_id, job.id))
+        decider = BatchDecider(loaded.model, loaded.policy, loaded.catalogue, recorded_as=recorded_as)
+        chunks = islice(read_rows(path, job.rows_at_once, lambda _: None), job.chunks, None)
         begun = time.monotonic()
-        for chunk in read(path, job.rows_at_once, lambda _: None, skip=job.chunks):
-            job = self._take(job, chunk, loaded, parts, lease, begun)
+        for outcome in self._engine(decider, chunks):
+            job = self._keep(job, outcome, decider.basis, parts, lease, begun)
             begun = time.monotonic()
             if self._is_stopping():
                 raise Stopped
@@ -127,21 +132,12 @@ class Runner:
             fault = "every row is refused; /rejects says why" if job.refused else "it holds no application"
             self._end(job, lease, "failed", fault)
 
-    def _take(self, job: Job, chunk: Chunk, loaded: Loaded, parts: Parts, lease: HeldLease, begun: float) -> Job:
-        """Decide a chunk, put it on record, keep what came of it, and note that it is done."""
-        columns = None
-        decisions: Counter[str] = Counter()
-        if len(chunk.numbers):
-            ids = iter(decision_ids(job.id, chunk.numbers.tolist()))
-            recorder = Recorder(Origin(f"job {job.id}", job.caller), loaded.model, loaded.terms, ids.__next__)
-            decided = recorder.decide(chunk)
-            self._log.append(job, job.chunks, decided)
-            made = {"decision_id": pa.array([each.decision_id for each in decided])}
-            terms, catalogue = loaded.terms, loaded.catalogue
-            columns = tell_chunk(chunk, columns_of_decisions(decided), loaded.model.tag, terms.policy, catalogue, made)
-            decisions.update(each.status for each in decided)
-        size = parts.write(job.chunks, columns, chunk.rejects)
-        refused = len({number for number, _, _ in chunk.rejects})
+    def _keep(self, job: Job, outcome: Outcome, basis: Archived, parts: Parts, lease: HeldLease, begun: float) -> Job:
+        """Put what came of a chunk on record, keep it, and note that the chunk is done."""
+        self._log.append(job, job.chunks, outcome.records, basis)
+        size = parts.write(job.chunks, outcome.decisions, outcome.rejects)
+        decisions = Counter(outcome.decisions["Status"].to_pylist())
+        refused = len(outcome.rejects["row"].unique())
         make = partial(
             advance,
             done=decisions.total() + refused,

@@ -36,6 +36,10 @@ _COUNTS = [(name, pa.int64()) for name in ("part", *STATUSES, "refused")]
 _FOUND = pa.schema([*_COUNTS, ("fault", pa.string())])
 
 
+class RayFailedError(DataError):
+    """Ray does not do what it should. It may do so later."""
+
+
 class Job(NamedTuple):
     """What is to be done with the files of a folder."""
 
@@ -53,7 +57,7 @@ def decide_parts(job: Job, address: str | None, workers: int | None, report: Rep
     Without an address a Ray is started here, and ended. Raises DataError with what is wrong with a file.
     """
     total = Counts()
-    with _connected(address, workers):
+    with connected(address, workers):
         size = min(workers or int(ray.cluster_resources()["CPU"]), len(job.parts))
         rows = _rows_from_afar(job, size) if address and address.startswith(CLIENT) else _rows(job, size)
         for done, row in enumerate(rows, 1):
@@ -133,7 +137,8 @@ class _Worker:
 
 
 @contextmanager
-def _connected(address: str | None, workers: int | None) -> Iterator[None]:
+def connected(address: str | None, workers: int | None) -> Iterator[None]:
+    """Use a cluster, or without an address a Ray that ends afterwards. Raises RayFailedError."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is raised
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
@@ -149,6 +154,6 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         yield
     except (ConnectionError, ray.exceptions.RayError) as error:
         last = str(error).strip().splitlines()[-1]
-        raise DataError(f"Ray has failed: {last}; see whether --address is right, and Ray's logs") from None
+        raise RayFailedError(f"Ray has failed: {last}; see whether --address is right, and Ray's logs") from None
     finally:
         ray.shutdown()

@@ -73,6 +73,13 @@ class JobSettings(BaseSettings):
     jobs_lease_seconds: Annotated[
         float, Field(ge=1, le=3600, description="How long a worker may be silent before another one takes its job.")
     ] = 30
+    jobs_ray: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(ray://)?[\w.-]+:[0-9]{1,5}$",
+            description="A Ray cluster that decides the rows, such as `ray://HOST:10001`; unset, the worker does.",
+        ),
+    ] = None
     jobs_callback_networks: Annotated[
         Json[Places],
         NoDecode,
