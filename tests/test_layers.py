@@ -54,7 +54,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "credit_risk.library",
     ),
     "huey": ("credit_risk.jobs.queue", "credit_risk.jobs.worker"),
-    "ray": ("credit_risk.portfolio.ray_engine",),
+    "ray": ("credit_risk.portfolio.ray_engine", "credit_risk.jobs.deciding"),
     "redis": (
         "credit_risk.deciding.redis_store",
         "credit_risk.jobs.queue",
