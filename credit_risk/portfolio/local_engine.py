@@ -7,9 +7,10 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 from threading import Thread
@@ -23,6 +24,7 @@ from credit_risk.portfolio.writer import Layout
 
 SMALL = 1_000_000  # bytes of a file that one process decides before two have started
 AHEAD = 2  # chunks that wait for a worker, so that none waits for a chunk
+PATIENCE = 5.0  # seconds without a result until it is seen whether the pool is whole
 Submit = Callable[[Block | Lines, str, Layout | None], Callable[[], Done]]
 
 
@@ -66,25 +68,38 @@ def _submitting(decider: BatchDecider, workers: int) -> Iterator[Submit]:
     # A process that is forked with threads may hang, and one that is spawned imports everything anew.
     context = multiprocessing.get_context("forkserver")
     prepare(workers)
+    others = multiprocessing.active_children()
     with ProcessPoolExecutor(workers, context, _start, (decider,)) as pool:
         try:
-            yield lambda chunk, suffix, layout: pool.submit(_work, chunk, suffix, layout).result
-        except (BrokenProcessPool, ConnectionError):
-            fix = "if memory was short, lower --workers or --rows-at-once"
-            raise DataError(f"a worker process died, so nothing was written; {fix}") from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            yield lambda chunk, suffix, layout: partial(_wait, pool, pool.submit(_work, chunk, suffix, layout))
+        except BaseException as error:
+            # What is under way does not count. A pool that breaks while it starts a process would wait for that one.
+            for process in multiprocessing.active_children():
+                if process not in others:
+                    process.kill()
+            if isinstance(error, BrokenProcessPool | ConnectionError):
+                fix = "if memory was short, lower --workers or --rows-at-once"
+                raise DataError(f"a worker process died, so nothing was written; {fix}") from None
+            raise
+
+
+def _wait(pool: ProcessPoolExecutor, done: Future[Done]) -> Done:
+    """Wait for a result. A pool that breaks while it takes a task may forget that task, but it takes no more."""
+    while True:
+        try:
+            return done.result(PATIENCE)
+        except TimeoutError:
+            pool.submit(int)
 
 
 _decider: BatchDecider
 
 
 def _start(decider: BatchDecider) -> None:
-    """Prepare a worker. Signals are for the process that it works for, whose end is its own."""
+    """Prepare a worker. Ctrl-C is for the process that it works for, whose end is its own."""
     global _decider
     _decider = decider
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # not SIGTERM, by which the pool ends it if another one has died
     Thread(target=_end_with_parent, daemon=True).start()
     decider.load()
 

@@ -128,7 +128,7 @@ def test_a_worker_that_dies_ends_the_command_with_a_sentence(tmp_path: Path) -> 
     with scoring(tmp_path / "in.ndjson", tmp_path / "out.csv", 2) as (process, pipe):
         pipe.write(f"{json.dumps(SAMPLE)}\n" * 3)
         pipe.flush()
-        until(lambda: workers_of(psutil.Process(process.pid)))
+        until(lambda: len(workers_of(psutil.Process(process.pid))) == 2)
         workers_of(psutil.Process(process.pid))[0].kill()
         pipe.write(f"{json.dumps(SAMPLE)}\n" * 3)
         pipe.close()
