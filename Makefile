@@ -15,7 +15,7 @@ export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
 .PHONY: help install serve train data test check docs bench bench-architectures lock lock-check load bento image \
   container-test coverage deploy-test export import rollback attack attack-test clients-test release-test notebook-test notebooks \
-  neighbours-test docs-test engines-test
+  neighbours-test docs-test engines-test resilience-test
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -117,6 +117,9 @@ notebook-test: $(VENV)/installed-dev $(VENV)/installed-notebook  ## Test Python'
 
 neighbours-test: $(VENV)/installed-dev $(VENV)/installed-bench  ## Test the service with a real MLServer (.ci/model-server) and a redis-server
 	$(BIN)/python -m pytest tests/neighbours --numprocesses 2 --dist loadfile $(ARGS)
+
+resilience-test: $(VENV)/installed-dev  ## Test killed workers, full disks, reloads, the ends of servers, and random requests
+	$(BIN)/python -m pytest tests/resilience --numprocesses 3 --dist worksteal $(ARGS)
 
 engines-test: $(VENV)/installed-dev  ## Test portfolios on Ray and Spark, in the environment that .ci/engines makes
 	$(BIN)/python -m pytest tests/engines $(ARGS)

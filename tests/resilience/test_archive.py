@@ -17,8 +17,8 @@ from tests.corpus import SAMPLE
 from tests.e2e.callers import posted_anew
 from tests.e2e.conftest import serving
 from tests.e2e.mishaps import change_cutoff, hang_up
-from tests.e2e.test_decision_log import replayed
 from tests.models import copy_model, folder_of
+from tests.resilience.test_decision_log import replayed
 
 
 class Rules:
