@@ -30,10 +30,13 @@ LOOK_SECONDS = 0.5
     "--processes", default=1, type=click.IntRange(1, 256), help="Processes, each of which runs a job at a time."
 )
 @click.option(
-    "--nice", default=19, type=click.IntRange(0, 19), help="How far jobs give way to other processes (see nice(1))."
+    "--nice",
+    type=click.IntRange(0, 19),
+    show_default="CREDIT_RISK_JOBS_NICE, or 19",
+    help="How far jobs give way to other processes (see nice(1)).",
 )
 @click.option("--beside", is_flag=True, hidden=True, help="End when the parent process does.")
-def worker(processes: int, nice: int, beside: bool) -> None:
+def worker(processes: int, nice: int | None, beside: bool) -> None:
     """Run the jobs that callers post to /jobs, until SIGTERM or Ctrl+C.
 
     The settings are the service's: CREDIT_RISK_JOBS and CREDIT_RISK_JOBS_FOLDER have to name the same. Start as many
@@ -64,7 +67,7 @@ def worker(processes: int, nice: int, beside: bool) -> None:
         queue,
         files,
     )
-    work(parts, processes, nice)
+    work(parts, processes, settings.jobs_nice if nice is None else nice)
 
 
 def _end_with(parent: int) -> None:

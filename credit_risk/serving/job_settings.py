@@ -54,6 +54,9 @@ class JobSettings(BaseSettings):
             "`python -m credit_risk worker`. `make serve` sets 1.",
         ),
     ] = 0
+    jobs_nice: Annotated[
+        int, Field(ge=0, le=19, description="How far jobs give way to other processes (see nice(1)); 0 not at all.")
+    ] = 19
     jobs_max_mb: Annotated[int, Field(ge=1, description="Largest file of a job.")] = 1024
     jobs_sources: Annotated[
         Json[tuple[Annotated[str, AfterValidator(_is_place)], ...]],

@@ -139,6 +139,7 @@ def main(
             "CREDIT_RISK_JOBS_FOLDER": str(folder / "jobs"),
             "CREDIT_RISK_JOBS_LEASE_SECONDS": "2",
             "CREDIT_RISK_JOBS_PER_CALLER": str(jobs),
+            "CREDIT_RISK_JOBS_NICE": "0",
             "CREDIT_RISK_DECISION_LOG": str(folder / "decisions"),
         }
         bentoml = str(Path(sys.executable).with_name("bentoml"))
