@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import logging
 import os
 import subprocess
@@ -50,5 +49,7 @@ class _Beside:
         self._is_over = True
         if self._process is not None:
             self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 self._process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:  # its jobs go on elsewhere when their leases are over
+                self._process.kill()
