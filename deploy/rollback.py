@@ -22,6 +22,7 @@ from deploy.server import BENTO_NAME, Server, server_on
 
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
 SERVE = (BENTOML, "serve", "--production", "--timeout-keep-alive", "75")  # as `make serve` does
+SERVE_ENVIRONMENT = {variable_of("jobs_workers"): "1"}  # unless the shell says otherwise, as with `make serve`
 MODEL_VARIABLE = variable_of("model")
 
 
@@ -43,6 +44,8 @@ def rollback(bento: bool, version: str | None, port: int | None) -> None:
     if server:
         _enter(server)
     environment = {name: value for name, value in os.environ.items() if name != MODEL_VARIABLE}
+    if not server:
+        environment = SERVE_ENVIRONMENT | environment
     latest, target = _versions(version, bento=bento)
     command = _command(server, port, bento=bento) if port else []
     if server:

@@ -52,10 +52,15 @@ def count(job: Job, lease: Lease, rows: int) -> Job:
 
 
 def advance(
-    job: Job, lease: Lease, *, done: int, refused: int, decisions: dict[str, int], seconds: float, size: int
+    job: Job, lease: Lease, *, chunk: int, done: int, refused: int, decisions: dict[str, int], seconds: float, size: int
 ) -> Job:
-    """Note a chunk, with its seconds and bytes: the next attempt goes on behind it. Raises LostLeaseError."""
+    """Note a chunk, with its seconds and bytes: the next attempt goes on behind it. Raises LostLeaseError.
+
+    A chunk that is noted already changes nothing: the answer of the store may have been lost, and not the change.
+    """
     _check(job, lease)
+    if job.chunks > chunk:
+        return job
     return _changed(
         job,
         chunks=job.chunks + 1,
@@ -101,10 +106,13 @@ def end(job: Job, lease: Lease, state: State, now: float, size: int, error: str 
 
 
 def cancel(job: Job, now: float) -> Job:
-    """Cancel a job. The decisions of its chunks are made and stay on record. Raises NotDueError if it has ended."""
+    """Cancel a job, which then has no files. The decisions of its chunks are made, and stay on record.
+
+    Raises NotDueError if it has ended.
+    """
     if job.has_ended:
         raise NotDueError(f"job {job.id} has ended")
-    return _ended(job, "cancelled", now, None, job.size)
+    return _ended(job, "cancelled", now, None, 0)
 
 
 def begin_delivery(job: Job, now: float, seconds: float) -> Job:

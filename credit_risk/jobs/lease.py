@@ -49,6 +49,12 @@ class HeldLease(AbstractContextManager["HeldLease"]):
                 time.sleep(PAUSE_SECONDS)
 
     def _renew(self) -> None:
+        try:
+            self._renew_until_over()
+        finally:
+            self._store.leave()
+
+    def _renew_until_over(self) -> None:
         while not self._is_over.wait(self._seconds / RENEWALS):
             now = time.time()
             try:

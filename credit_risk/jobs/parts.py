@@ -36,8 +36,7 @@ class Parts:
                 _write(paths[-1], decisions, schema)
         if len(rejects):
             paths.append(self._folder.part(chunk, REJECTS))
-            is_first = not any(self._folder.parts.glob(f"*{REJECTS}"))
-            _write(paths[-1], rejects, None if is_first else rejects.schema)
+            _write(paths[-1], rejects, None if self._first(REJECTS) in (None, paths[-1]) else rejects.schema)
         return sum(path.stat().st_size for path in paths)
 
     def join(self) -> None:
@@ -59,10 +58,13 @@ class Parts:
     def _schema_before(self, chunk: int) -> pa.Schema | None:
         """The columns of the first part, if that is not this one."""
         if self._schema is None:
-            first = min(self._folder.parts.glob("[!.]*.parquet"), default=None)
-            if first is not None and first < self._folder.part(chunk, "parquet"):
+            first = self._first("parquet")
+            if first not in (None, self._folder.part(chunk, "parquet")):
                 self._schema = pq.read_schema(first)
         return self._schema
+
+    def _first(self, suffix: str) -> Path | None:
+        return min(self._folder.parts.glob(f"[!.]*.{suffix}"), default=None)
 
 
 def _write(path: Path, rows: pa.RecordBatch, schema: pa.Schema | None) -> None:

@@ -69,4 +69,6 @@ async def deliver_for_ever(postman: Postman, seconds: float) -> None:
             await postman.deliver(time.time())
         except (StoreError, UnknownJobError) as error:
             logger.warning("Notifications can't be sent now: %s", error)
+        except Exception as error:  # those of other jobs still have to be sent
+            logger.error("%s while notifying", type(error).__name__)
         await asyncio.sleep(seconds)

@@ -100,8 +100,8 @@ class RedisJobs:
         with self._asking():
             self._redis.delete(_name("key", name))
 
-    def close(self) -> None:
-        self._redis.close()
+    def leave(self) -> None:
+        pass  # threads take connections from a pool, and give them back
 
     def _swap(self, before: Job, version: int, after: Job | None, more: int, totals: dict[str, int]) -> bool:
         caller, state = before.caller or "", after.state if after else before.state

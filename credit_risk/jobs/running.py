@@ -78,6 +78,9 @@ class Runner:
             job = change(self._store, job_id, make)
         except (NotDueError, UnknownJobError):
             return
+        except StoreError as error:
+            logger.error("Job %s can't be begun now: %s", job_id, error)
+            return
         assert job.lease is not None
         with HeldLease(self._store, job_id, job.lease, self._limits.lease_seconds) as lease:
             try:
@@ -102,8 +105,9 @@ class Runner:
         except OSError as error:
             self._end(job, lease, "failed", f"its files can't be written: {error.strerror}; make room for them")
         except Exception as error:
-            kind = type(error)  # its message, and the local variables, may hold applicants' data
-            logger.error("%s while running job %s", kind.__name__, job.id, exc_info=(kind, Exception(), None))
+            kind = type(error)
+            where = (kind, Exception(), error.__traceback__)  # its message may hold an applicant's data
+            logger.error("%s while running job %s", kind.__name__, job.id, exc_info=where)
             self._try_later(lease, f"the worker failed: {kind.__name__}")
 
     def _work(self, job: Job, lease: HeldLease) -> None:
@@ -140,6 +144,7 @@ class Runner:
         refused = len(outcome.rejects["row"].unique())
         make = partial(
             advance,
+            chunk=job.chunks,
             done=decisions.total() + refused,
             refused=refused,
             decisions=decisions,

@@ -33,7 +33,6 @@ class SqliteJobs:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()  # a connection for each thread
-        self._connections: list[sqlite3.Connection] = []
         with self._transaction() as db:
             for statement in TABLES.split(";"):
                 db.execute(statement)
@@ -94,9 +93,10 @@ class SqliteJobs:
         with self._transaction() as db:
             db.execute("DELETE FROM keys WHERE name = ?", (name,))
 
-    def close(self) -> None:
-        while self._connections:
-            self._connections.pop().close()
+    def leave(self) -> None:
+        if hasattr(self._local, "connection"):
+            self._local.connection.close()
+            del self._local.connection
 
     def _jobs(self, where: str, *values: object) -> list[Job]:
         with self._reading() as db:
@@ -126,7 +126,6 @@ class SqliteJobs:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")  # a job that was accepted survives a power cut
             self._local.connection = db
-            self._connections.append(db)
         connection: sqlite3.Connection = self._local.connection
         return connection
 

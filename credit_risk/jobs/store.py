@@ -73,18 +73,21 @@ class JobStore(Protocol):
     def drop_key(self, name: str) -> None:
         """Forget a name."""
 
-    def close(self) -> None:
-        """Close connections."""
+    def leave(self) -> None:
+        """Close what this thread has opened, because it ends."""
 
 
 def change(store: JobStore, job_id: str, make: Callable[[Job], Job], totals: dict[str, int] | None = None) -> Job:
-    """Change a job, whatever it is by now. Raises UnknownJobError, and what `make` raises."""
+    """Change a job, whatever it is by now. `make` may leave it as it is.
+
+    Raises UnknownJobError, StoreError if others change it all the time, and what `make` raises.
+    """
     for _ in range(MOST_TRIES):
         before = store.get(job_id)
         if before is None:
             raise UnknownJobError(f"there is no job {job_id}")
         after = make(before)
-        if store.replace(before, after, totals):
+        if after is before or store.replace(before, after, totals):
             return after
         time.sleep(PATIENCE_SECONDS)
     raise StoreError(f"job {job_id} is changed by others all the time")

@@ -35,10 +35,8 @@ class Sweeper:
             change(self._store, job.id, partial(enqueue_again, now=now))
             self._queue.put(job.id)
         elif job.state == "running":
-            taken = change(self._store, job.id, partial(take_back, now=now))
+            change(self._store, job.id, partial(take_back, now=now))
             logger.warning("Job %s is queued again: its worker does not answer", job.id)
-            if taken.state == "queued" and taken.wait_until <= time.time():
-                self._queue.put(job.id)
         elif is_over(job, now) and self._store.replace(job, None):
             self._files.of(job.id).remove()
 

@@ -33,7 +33,7 @@ def check_jobs(settings: Settings) -> None:
         try:
             store = open_store(settings)
             store.figures()
-            store.close()
+            store.leave()
         except StoreError as error:
             raise SettingError(f"CREDIT_RISK_JOBS: {error}; start it, or name another, or off") from None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from credit_risk.contract.errors import Detail, InvalidRequestError, LimitedError, TooLargeError
 from credit_risk.jobs.addresses import Callback, RefusedError
 from credit_risk.jobs.signature import Secret
-from credit_risk.jobs.store import JobStore
+from credit_risk.jobs.store import JobStore, Usage
 from credit_risk.serving.job_store import ask
 from credit_risk.serving.settings import Settings
 
@@ -34,12 +34,15 @@ async def check_wish(wish: Wish, size: int, store: JobStore, settings: Settings)
         raise LimitedError(f"Wait until one of your {usage.unfinished} jobs has ended", 5)
     if figures.jobs["queued"] >= settings.jobs_queue:
         raise LimitedError("Too many jobs wait; try again later", 30)
-    await check_room(wish, size, store, settings)
+    _check_room(usage, size, settings)
 
 
 async def check_room(wish: Wish, size: int, store: JobStore, settings: Settings) -> None:
-    """Refuse a file for which the caller has no room left."""
-    usage = await ask(store.usage, wish.caller)
+    """Refuse a file, which has come by now, for which the caller has no room left."""
+    _check_room(await ask(store.usage, wish.caller), size, settings)
+
+
+def _check_room(usage: Usage, size: int, settings: Settings) -> None:
     if usage.size + size > settings.jobs_mb_per_caller * MB:
         raise LimitedError(f"Forget old jobs with DELETE: yours may take {settings.jobs_mb_per_caller} MB together", 60)
 

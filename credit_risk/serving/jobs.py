@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cached_property, partial
@@ -99,7 +100,9 @@ class Desk:
         job = await self.find(caller, job_id)
         try:
             if not job.has_ended:
-                return await ask(change, self.store, job_id, partial(cancel, now=time.time()))
+                cancelled = await ask(change, self.store, job_id, partial(cancel, now=time.time()))
+                await asyncio.to_thread(self.files.of(job_id).remove)  # a worker that still has them open stops
+                return cancelled
         except (NotDueError, UnknownJobError):  # it has ended meanwhile
             job = await self.find(caller, job_id)
         if not await ask(self.store.replace, job, None):
@@ -177,6 +180,8 @@ class Desk:
                         raise TooLargeError(most)
                     digest.update(piece)
                     file.write(piece)
+                file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())  # a job that was accepted survives a power cut
         except OSError:
             raise StorageFullError from None
         if not size:

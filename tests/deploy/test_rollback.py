@@ -123,10 +123,12 @@ def test_where_nothing_serves_it_starts_what_make_serve_starts(machine: Machine)
     with rolling_back(f"PORT={port}", BENTOML_HOME=str(machine.home)) as rollback:
         answered(f"http://127.0.0.1:{port}")
         [started] = psutil.Process(rollback.pid).children()
-        words = started.cmdline()
+        words, environment = started.cmdline(), started.environ()
     makefile = (PROJECT / "Makefile").read_text()
-    serve = next(line.strip() for line in makefile.splitlines() if line.startswith("\t$(BIN)/bentoml serve"))
+    variable, _, serve = next(line for line in makefile.splitlines() if "$(BIN)/bentoml serve" in line).partition(" ")
+    name, _, value = variable.strip().partition("=")
     assert words[2:] == serve.replace("$(PORT)", str(port)).split()[1:]
+    assert value == f"$${{{name}:-{environment[name]}}}"
 
 
 LISTENER = """

@@ -57,10 +57,12 @@ def check_counting(store: JobStore) -> None:
     assert store.figures().oldest == 500.0
     running = change(store, first.id, partial(claim, worker="w", now=900.0, seconds=10))
     assert running.lease is not None
-    make = partial(advance, lease=running.lease, done=7, refused=2, decisions={"MAYBE": 5}, seconds=2, size=100)
+    make = partial(
+        advance, lease=running.lease, chunk=0, done=7, refused=2, decisions={"MAYBE": 5}, seconds=2, size=100
+    )
     change(store, first.id, make, {"rows": 7})
     ended = change(store, second.id, partial(cancel, now=901.0), {"delivered": 1})
-    assert store.usage("me") == (1, 115)
+    assert store.usage("me") == (1, 110)
     assert store.figures().jobs == {"queued": 0, "running": 1, "succeeded": 0, "failed": 0, "cancelled": 1}
     assert store.figures().oldest is None
     assert store.figures().totals == {"rows": 7, "delivered": 1}

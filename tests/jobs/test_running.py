@@ -8,15 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
 from credit_risk.contract.application import EXAMPLE
 from credit_risk.jobs.changes import cancel, claim
+from credit_risk.jobs.job import Job
 from credit_risk.jobs.lease import HeldLease
 from credit_risk.jobs.parts import Parts
 from credit_risk.jobs.recording import ChunkLog
-from credit_risk.jobs.store import change
+from credit_risk.jobs.sqlite_store import SqliteJobs
+from credit_risk.jobs.store import StoreError, change
 from credit_risk.model.store import StoredModel
 from credit_risk.serving import jobs as serving_jobs
 from credit_risk.training.data import Dataset
@@ -86,15 +89,18 @@ def test_each_decision_is_on_record_under_the_id_of_its_row(workshop: Workshop, 
     ("where", "what"), [(ChunkLog, "append"), (Parts, "write"), (Parts, "join")], ids=["record", "part", "result"]
 )
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("dies_in", [1, 3])  # the chunks that have rejects
 def test_a_death_at_any_point_loses_nothing_and_repeats_nothing(
-    workshop: Workshop, table: bytes, monkeypatch: pytest.MonkeyPatch, where: type, what: str, when: str
+    workshop: Workshop, table: bytes, monkeypatch: pytest.MonkeyPatch, where: type, what: str, when: str, dies_in: int
 ) -> None:
-    job, step = workshop.hand_in(table), getattr(where, what)
+    header, *lines = table.splitlines(keepends=True)
+    faulty = header + b"".join([*lines[:5], b"x" + lines[5], *lines[6:255], b"x" + lines[255], *lines[256:]])
+    job, step = workshop.hand_in(faulty), getattr(where, what)
     calls: list[int] = []
 
     def dying(*arguments: Any) -> Any:
         calls.append(1)
-        if what == "join" or len(calls) == 3:
+        if what == "join" or len(calls) == dies_in:
             if when == "after":
                 step(*arguments)
             raise Died
@@ -105,15 +111,45 @@ def test_a_death_at_any_point_loses_nothing_and_repeats_nothing(
         with pytest.raises(Died):
             workshop.runner(lease_seconds=0.3).run(job.id)
     dead = workshop.found(job)
-    assert (dead.state, dead.chunks) == ("running", 4 if what == "join" else 2)
+    assert (dead.state, dead.chunks) == ("running", 4 if what == "join" else dies_in - 1)
     workshop.sweep_when_due(job)
     assert workshop.found(job).state == "queued"
     ended = workshop.run(job)
-    assert (ended.state, ended.done) == ("succeeded", 350)
+    assert (ended.state, ended.done, ended.refused) == ("succeeded", 350, 2)
+    assert [reject["row"] for reject in read_csv(workshop.folder(job).rejects)] == ["6", "256"]
     ids = [row["decision_id"] for row in workshop.decisions(job)]
     assert [record.decision_id for record in workshop.records()] == ids
-    assert len(set(ids)) == 350
-    assert sum(ended.decisions.values()) == 350
+    assert len(set(ids)) == 348
+    assert sum(ended.decisions.values()) == 348
+
+
+def test_a_change_whose_answer_is_lost_is_made_once(
+    workshop: Workshop, table: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store may do what it is asked for, and fail before it says so."""
+    job, replace = workshop.hand_in(table), SqliteJobs.replace
+    lost: list[int] = []
+
+    def losing(store: SqliteJobs, before: Job, after: Job | None, totals: Any = None) -> bool:
+        done = replace(store, before, after, totals)
+        if after is not None and after.chunks > before.chunks and len(lost) < after.chunks:
+            lost.append(after.chunks)
+            raise StoreError("the answer is lost")
+        return done
+
+    monkeypatch.setattr(SqliteJobs, "replace", losing)
+    ended = workshop.run(job)
+    assert lost == [1, 2, 3, 4]
+    assert (ended.state, ended.chunks, ended.done) == ("succeeded", 4, 350)
+    assert len(workshop.decisions(job)) == len(workshop.lines()) == workshop.store.figures().totals["rows"] == 350
+
+
+def test_jobs_leave_no_file_open(workshop: Workshop, table: bytes) -> None:
+    workshop.run(workshop.hand_in(table))
+    before = psutil.Process().num_fds()
+    for _ in range(5):
+        workshop.run(workshop.hand_in(table))
+    assert psutil.Process().num_fds() <= before
 
 
 def test_refused_rows_are_listed_and_the_others_decided(workshop: Workshop, rows: list[dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ from tests.jobs.stores import CHECKS, a_job
 def test_a_store_in_sqlite(tmp_path: Path, check: Callable[[JobStore], None]) -> None:
     store = SqliteJobs(tmp_path / "new" / "jobs.sqlite")
     check(store)
-    store.close()
+    store.leave()
 
 
 def test_what_was_kept_is_there_after_a_restart(tmp_path: Path) -> None:

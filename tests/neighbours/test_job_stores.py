@@ -22,7 +22,7 @@ def server() -> Iterator[Redis]:
 def test_a_store_in_redis(server: Redis, check: Callable[[JobStore], None]) -> None:
     store = RedisJobs(server.url)
     check(store)
-    store.close()
+    store.leave()
 
 
 def test_a_redis_that_is_gone_is_told(server: Redis) -> None:

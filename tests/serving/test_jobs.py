@@ -55,6 +55,16 @@ def test_a_job_is_its_callers_alone(workshop: Workshop) -> None:
     assert asyncio.run(desk.listed("me")) == [mine]
 
 
+def test_a_cancelled_job_takes_no_room(workshop: Workshop) -> None:
+    job = hand_in(workshop, "me")
+    assert workshop.store.usage("me") == (1, len(LINE))
+    cancelled = asyncio.run(workshop.desk.give_up("me", job.id))
+    assert cancelled is not None
+    assert cancelled.state == "cancelled"
+    assert workshop.store.usage("me") == (0, 0)
+    assert folders_of(workshop) == []
+
+
 @pytest.mark.parametrize(
     ("settings", "content", "error", "said"),
     [

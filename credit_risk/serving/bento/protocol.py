@@ -24,13 +24,12 @@ from credit_risk.serving.bento.shedding import Shedding
 from credit_risk.serving.bento.turns import Turns
 from credit_risk.serving.concurrency import ConcurrencyLimit
 from credit_risk.serving.endpoints import refusal
-from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.metrics import JOBS, Metrics
 from credit_risk.serving.settings import Settings
 
 MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
 FROM_ENDPOINTS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 LIMITED = "/classify"  # the path whose requests count for the limit of concurrency
-UPLOAD = "/jobs"  # the path whose bodies may take as long as they come steadily
 CROWDED = "The service is overloaded: it has too many connections"
 
 
@@ -100,8 +99,8 @@ class GuardedProtocol(Parsing):
         self.parse_on()
         if self.running is not None and self.running.more_body:
             self.flow.resume_reading()
-            if self.running.scope["path"] == UPLOAD and self.comes_steadily():
-                self.guard.finished(self)  # its clock begins anew
+            if self.running.scope["path"] == JOBS and self.comes_steadily():
+                self.guard.finished(self)  # the clock of an upload begins anew
             self.guard.awaited(self)
 
     def has_body(self) -> None:

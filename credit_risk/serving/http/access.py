@@ -19,6 +19,7 @@ from credit_risk.serving.http.answering import answer_error
 from credit_risk.serving.http.failed_keys import FailedKeys
 from credit_risk.serving.keys import Keys
 from credit_risk.serving.limits import Limits, Quota
+from credit_risk.serving.metrics import JOBS
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # load balancers have no key
 MANY = ("/classify_batch", "/classify_array", "/classify_table")  # take many applications in a request
@@ -37,7 +38,7 @@ class Access:
         self._keys = keys
         self._limits = limits
         self._failed_keys = FailedKeys()
-        self._body_limits = BODY_LIMITS | {"/jobs": largest_job}
+        self._body_limits = BODY_LIMITS | {JOBS: largest_job}
         self._open = OPEN | {"/metrics"} if open_metrics else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

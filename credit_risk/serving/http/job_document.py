@@ -9,8 +9,9 @@ from typing import Any
 from credit_risk.contract.answer import answer_of
 from credit_risk.jobs.files import JobFolder
 from credit_risk.jobs.job import Job
+from credit_risk.serving.metrics import JOBS
 
-PATH = "/jobs"
+PATH = JOBS
 
 
 def document(job: Job) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def document(job: Job) -> dict[str, Any]:
         "model": job.basis.model,
         "policy": job.basis.policy_version,
         "result": f"{PATH}/{job.id}/result" if job.state == "succeeded" else None,
-        "rejects": f"{PATH}/{job.id}/rejects" if job.has_ended and job.refused else None,
+        "rejects": f"{PATH}/{job.id}/rejects" if job.state in ("succeeded", "failed") and job.refused else None,
     }
     if job.notification is not None:
         told["callback"] = {

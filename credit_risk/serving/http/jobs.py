@@ -13,10 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from credit_risk.contract.conflicts import ConflictError
-from credit_risk.contract.errors import (
-    Detail,
-    InvalidRequestError,
-)
+from credit_risk.contract.errors import Detail, InvalidRequestError
 from credit_risk.contract.parsing import parse_application
 from credit_risk.jobs.files import REJECTS
 from credit_risk.jobs.job import Job
@@ -25,13 +22,12 @@ from credit_risk.serving.http.access import BODY_LIMITS
 from credit_risk.serving.http.body_reader import read_body
 from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.handlers import HANDLERS
-from credit_risk.serving.http.job_document import document, single_answer
+from credit_risk.serving.http.job_document import PATH, document, single_answer
 from credit_risk.serving.http.job_events import Listeners
 from credit_risk.serving.http.job_forms import MEDIA_TYPES, check_first, input_form, result_form
 from credit_risk.serving.job_wish import Wish
 from credit_risk.serving.jobs import Desk
 
-PATH = "/jobs"
 MOST_REFERENCE = 64 * 1024  # bytes
 POLL_SECONDS = 1  # that are told as Retry-After
 ASYNC = b"respond-async"  # RFC 7240, 4.1
@@ -135,10 +131,9 @@ class Jobs:
 
     async def _result(self, request: Request) -> Response:
         job = await self._find(request)
-        _check_ended(job)
-        if job.state != "succeeded":
-            became = "was cancelled" if job.state == "cancelled" else "failed"
-            raise ConflictError(f"The job {became}, so it has no result")
+        _check_ended(job, "result")
+        if job.state == "failed":
+            raise ConflictError("The job failed, so it has no result")
         folder = self._desk.files.of(job.id)
         accept = request.headers.get("accept", "*/*")
         if job.source.is_single and "application/json" in accept:
@@ -151,7 +146,7 @@ class Jobs:
 
     async def _rejects(self, request: Request) -> Response:
         job = await self._find(request)
-        _check_ended(job)
+        _check_ended(job, "rejects")
         path = self._desk.files.of(job.id).rejects
         if not path.exists():
             return Response("row,field,fix\n", media_type=MEDIA_TYPES["csv"])
@@ -190,9 +185,11 @@ def _caller(request: Request) -> str | None:
     return caller
 
 
-def _check_ended(job: Job) -> None:
+def _check_ended(job: Job, wanted: str) -> None:
     if not job.has_ended:
         raise ConflictError(f"The job is {job.state}; ask again when it has ended", job.seconds_left or POLL_SECONDS)
+    if job.state == "cancelled":
+        raise ConflictError(f"The job was cancelled, so it has no {wanted}")
 
 
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
