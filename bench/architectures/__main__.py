@@ -119,6 +119,7 @@ def _serve(kind: Kind, ports: Ports, threads: int, known: Sequence[Customer]) ->
         check(running.values(), known)
         for architecture in running.values():
             click.echo(f"{architecture.name}: {architecture.url}{architecture.path}")
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs ignore it
         click.echo(f"Ask for {json.dumps(known[0].sent)}; end with Ctrl-C.")
         try:
             while True:
