@@ -16,6 +16,7 @@ COMMANDS = {
     "policy": ("credit_risk.commands.policy", "policy"),
     "replay": ("credit_risk.commands.replay", "replay"),
     "score": ("credit_risk.commands.score", "score"),
+    "verify": ("credit_risk.commands.verify", "verify_logs"),
     "worker": ("credit_risk.commands.worker", "worker"),
 }
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from credit_risk.commands.options import PATH
+from credit_risk.commands.wording import counted
 from credit_risk.contract.errors import DataError
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import load_model
@@ -93,22 +94,18 @@ def _report_left_out(reader: LogReader) -> None:
     for place in reader.torn:
         click.echo(f"{place} was left out: it is torn, as a crash leaves the last line", err=True)
     if reader.skipped:
-        click.echo(f"{_counted(reader.skipped, 'line')} left out: no records of decisions", err=True)
+        click.echo(f"{counted(reader.skipped, 'line')} left out: no records of decisions", err=True)
 
 
 def _conclude(what_if: WhatIf, differences: Differences) -> None:
-    decisions = _counted(what_if.n, "decision")
+    decisions = counted(what_if.n, "decision")
     if differences.earlier:
-        left_out = _counted(differences.earlier, "decision")
+        left_out = counted(differences.earlier, "decision")
         click.echo(f"Reasons and warnings of {left_out} of an earlier version were not compared")
     if differences.count:
         shown = f", {SHOWN} of them shown" if differences.count > SHOWN else ""
-        summary = f"{decisions}, {_counted(differences.count, 'difference')}{shown}"
+        summary = f"{decisions}, {counted(differences.count, 'difference')}{shown}"
         click.echo("\n".join([*differences.shown, summary]))
         sys.exit(1)
     if not what_if.changed:
         click.echo(f"{decisions}, all identical")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

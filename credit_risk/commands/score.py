@@ -29,7 +29,8 @@ from credit_risk.portfolio.remote import S3
 from credit_risk.portfolio.work import Counts, Outputs
 from credit_risk.portfolio.writer import Output
 from credit_risk.serving.release import release_of
-from credit_risk.serving.settings import PROJECT
+from credit_risk.serving.sealing import open_seal
+from credit_risk.serving.settings import PROJECT, load_settings
 
 TERMINATED = 128 + signal.SIGTERM  # the exit status that shells give
 
@@ -139,7 +140,8 @@ def _decide_file(
     with ExitStack() as stack:
         refused, decided = stack.enter_context(Output(rejects)), stack.enter_context(Output(output))
         # Ends first, so that a decision that can be read is on record.
-        recording = stack.enter_context(Recording(decision_log, decider.basis)) if decision_log else None
+        seal = open_seal(load_settings(), str(decision_log)) if decision_log else None
+        recording = stack.enter_context(Recording(decision_log, decider.basis, seal)) if decision_log else None
         report = stack.enter_context(_progress())
         chunks = read_rows(applications, rows_at_once, report)
         counts = decide_all(chunks, decider, Outputs(decided, refused, recording), workers)

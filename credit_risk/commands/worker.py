@@ -13,6 +13,7 @@ from credit_risk.contract.errors import SettingError
 from credit_risk.jobs.deciding import here, on_ray
 from credit_risk.jobs.files import JobFiles
 from credit_risk.jobs.postman import Postman
+from credit_risk.jobs.recording import ChunkLog
 from credit_risk.jobs.running import Limits, Runner
 from credit_risk.jobs.sources import Sources
 from credit_risk.jobs.worker import Parts, work
@@ -20,6 +21,7 @@ from credit_risk.serving.bento.logs import log_like_the_service
 from credit_risk.serving.http.job_document import message
 from credit_risk.serving.job_store import OFF, check_jobs, open_queue, open_store
 from credit_risk.serving.keys import secret_of
+from credit_risk.serving.sealing import open_seal
 from credit_risk.serving.settings import load_keys, load_settings
 
 LOOK_SECONDS = 0.5
@@ -50,14 +52,13 @@ def worker(processes: int, nice: int | None, beside: bool) -> None:
     keys, files, queue = load_keys(settings), JobFiles(settings.jobs_folder), open_queue(settings)
     limits = Limits(settings.jobs_lease_seconds, settings.jobs_minutes * 60, settings.jobs_max_mb * 2**20)
     sources = Sources(settings.jobs_sources)
+    log = ChunkLog(settings.decision_log, open_seal(settings))
     engine = on_ray(settings.jobs_ray) if settings.jobs_ray else here
     if beside:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     parts = Parts(
         lambda: open_store(settings),
-        lambda store, is_stopping: Runner(
-            store, queue, files, settings.decision_log, limits, sources, is_stopping, engine
-        ),
+        lambda store, is_stopping: Runner(store, queue, files, log, limits, sources, is_stopping, engine),
         lambda store: Postman(
             store,
             lambda caller: secret_of(keys, caller, settings.webhook_secret),

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from credit_risk.contract.application import ScoredApplication
 from credit_risk.contract.decision import Status
 
-SCHEMA = 2
+SCHEMA: Literal[2] = 2
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Sha256OrItsStart = Annotated[str, Field(pattern=r"^[0-9a-f]{12}([0-9a-f]{52})?$")]
 Kind = Literal["policy", "catalogue", "model"]  # of what decides

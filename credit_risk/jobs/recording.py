@@ -1,13 +1,13 @@
 """The decisions of a job's chunks on record, each chunk once, whoever has decided it how often.
 
 A chunk is a file of the decision log of its own, named after the job and the chunk. It is linked to its name when it is
-whole and durable, and whoever comes second finds the name taken.
+whole and durable, and whoever comes second finds the name taken. In a sealed log the files of a job are a chain of
+their own, and each ends with a head.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,16 +15,21 @@ from pathlib import Path
 
 from credit_risk.jobs.job import Job
 from credit_risk.record.archive import FOLDER, Archive, Basis
-from credit_risk.record.writer import OFF, STDOUT, Place, open_writer
+from credit_risk.record.chain import genesis, tip_of
+from credit_risk.record.seal import FOLDER as SEAL
+from credit_risk.record.seal import Seal
+from credit_risk.record.stream import RecordStream
+from credit_risk.record.writer import OFF, STDOUT, Place
 
 
 class ChunkLog:
     """The decision log, as jobs write it."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, seal: Seal | None = None) -> None:
         """`place` is a folder, `stdout` or `off`."""
         self._folder = None if place in (OFF, STDOUT) else Path(place)
-        self._stream = open_writer(STDOUT, fsync="never", rotate_bytes=0, keep_days=None) if place == STDOUT else None
+        self._stream = RecordStream(seal=seal) if place == STDOUT else None
+        self._seal = seal
 
     def append(self, job: Job, chunk: int, lines: Sequence[bytes], basis: Basis) -> None:
         """Put the records of a chunk into the log, unless they are there. In a stream they may come twice.
@@ -38,21 +43,31 @@ class ChunkLog:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             Archive(self._folder / FOLDER).keep(basis)
-            created = datetime.fromtimestamp(job.created, UTC)
-            name = f"decisions-{created:%Y%m%dT%H%M%S.%fZ}-{job.id}-{chunk:06}.ndjson"
-            _place(self._folder / name, b"".join(lines))
+            start = f"decisions-{datetime.fromtimestamp(job.created, UTC):%Y%m%dT%H%M%S.%fZ}-{job.id}-"
+            path = self._folder / f"{start}{chunk:06}.ndjson"
+            if self._seal is None:
+                _place(path, b"".join(lines))
+            elif not path.exists():
+                (self._folder / SEAL).mkdir(exist_ok=True)
+                self._seal.key.publish(self._folder / SEAL)
+                before = [file for file in self._folder.glob(f"{start}*.ndjson") if file < path]
+                tip = tip_of(max(before)) if before else None
+                sealed = self._seal.sealed(lines, tip or genesis(job.id))
+                if _place(path, b"".join(sealed)):
+                    self._seal.hand_on(sealed[-1])
 
 
-def _place(path: Path, content: bytes) -> None:
-    """Make a file at once and durably, if it is not there. Raises OSError."""
+def _place(path: Path, content: bytes) -> bool:
+    """Make a file at once and durably. False if it is there already. Raises OSError."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(part, path)
+        os.link(part, path)
+    except FileExistsError:
+        return False
     finally:
         part.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
@@ -60,3 +75,4 @@ def _place(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+    return True

@@ -31,7 +31,6 @@ from credit_risk.portfolio.batch_decider import BatchDecider
 from credit_risk.portfolio.readers import count_rows, read_rows
 from credit_risk.portfolio.recording import RecordedAs
 from credit_risk.record.archive import Basis as Archived
-from credit_risk.record.writer import Place
 
 logger = logging.getLogger("bentoml.credit_risk")
 
@@ -57,7 +56,7 @@ class Runner:
         store: JobStore,
         queue: Queue,
         files: JobFiles,
-        record: Place,
+        log: ChunkLog,
         limits: Limits,
         sources: Sources,
         is_stopping: Callable[[], bool],
@@ -67,7 +66,7 @@ class Runner:
         self._store, self._queue, self._files, self._limits, self._sources = store, queue, files, limits, sources
         self._is_stopping = is_stopping
         self._engine = engine
-        self._log = ChunkLog(record)
+        self._log = log
         self._load = loader(files.archive)
         self._worker = f"{socket.gethostname()}/{os.getpid()}"
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -21,6 +22,10 @@ from credit_risk.model.store import StoredModel
 from credit_risk.model.table import applications_of
 from credit_risk.portfolio.checking import Chunk
 from credit_risk.record.archive import FOLDER, Archive, Basis
+from credit_risk.record.chain import genesis
+from credit_risk.record.open_file import OpenFile
+from credit_risk.record.seal import FOLDER as SEAL
+from credit_risk.record.seal import Seal
 
 RECORD = "record"  # the column of the lines
 PART = 1000  # decisions that are made at once
@@ -54,24 +59,29 @@ class Recorder:
 class Recording(AbstractContextManager[Any]):
     """A file of a decision log. It appears at the end, if `whole` was set by then, and what decided beside it."""
 
-    def __init__(self, folder: Path, basis: Basis) -> None:
+    def __init__(self, folder: Path, basis: Basis, seal: Seal | None = None) -> None:
         """`basis` is what decides. Raises OSError if the folder can't be written to."""
         self.whole = False
         Archive(folder / FOLDER).keep(basis)
+        if seal is not None:
+            (folder / SEAL).mkdir(exist_ok=True)
+            seal.key.publish(folder / SEAL)
+        self._seal = seal
         name = f"decisions-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}.ndjson"
-        self._path, self._part = folder / name, folder / f".{name}.part"
-        self._file = os.fdopen(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self._path, part = folder / name, folder / f".{name}.part"
+        self._file = OpenFile(part, seal, genesis(str(uuid4())) if seal else None)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            with self._file:
-                self._file.flush()
-                os.fsync(self._file.fileno())
+            head = self._file.sign()
+            self._file.finish()
             if self.whole and kind is None:
-                self._part.replace(self._path)
+                self._file.path.replace(self._path)
+                if self._seal is not None and head is not None:
+                    self._seal.hand_on(head)
         finally:
-            self._part.unlink(missing_ok=True)
+            self._file.path.unlink(missing_ok=True)
 
     def write(self, records: pa.Array) -> None:
         """Add records, which are lines."""
-        self._file.writelines(records.to_pylist())
+        self._file.write(records.to_pylist())

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from credit_risk.contract.errors import DataError
 from credit_risk.contract.record import ArchivedLine, DecisionRecord, Kind
-from credit_risk.record.files import FILES
+from credit_risk.record.retention import FILES
 
 STDIN = "-"
 ARCHIVED = b'"archive":'  # as a key: within a record's texts its quotation marks are escaped
-
+SEAL = b'{"schema":2,"seal":'
 
 L = TypeVar("L", bound=BaseModel)
 
@@ -56,6 +56,8 @@ class LogReader:
                     for number, line in enumerate(stream, 1):
                         if lenient and not (line.startswith(b"{") and b'"schema"' in line):
                             self.skipped += 1
+                        elif line.startswith(SEAL):
+                            continue
                         elif ARCHIVED in line:
                             self._archive(line, f"{name}:{number}")
                         elif record := self._parsed(line, f"{name}:{number}", DecisionRecord):

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from credit_risk.contract.errors import SettingError
 from credit_risk.record.archive import FOLDER, Archive, Basis
 from credit_risk.record.files import Fsync, RecordFiles, probe_folder
+from credit_risk.record.seal import Seal
 from credit_risk.record.stream import RecordStream
 
 OFF, STDOUT = "off", "stdout"
@@ -31,13 +32,15 @@ class RecordWriter(Protocol):
         """Make durable what was written, as far as was asked for, and close the file."""
 
 
-def open_writer(place: Place, *, fsync: Fsync, rotate_bytes: int, keep_days: int | None) -> RecordWriter | None:
+def open_writer(
+    place: Place, *, fsync: Fsync, rotate_bytes: int, keep_days: int | None, seal: Seal | None = None
+) -> RecordWriter | None:
     """Open the writer for a place: a folder, `stdout`, or `off`, which needs no writer. Nothing is written yet."""
     if place == OFF:
         return None
     if place == STDOUT:
-        return RecordStream()
-    return RecordFiles(Path(place), fsync=fsync, rotate_bytes=rotate_bytes, keep_days=keep_days)
+        return RecordStream(seal=seal)
+    return RecordFiles(Path(place), fsync=fsync, rotate_bytes=rotate_bytes, keep_days=keep_days, seal=seal)
 
 
 def archive_at(place: Place, basis: Basis) -> None:

@@ -21,9 +21,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from credit_risk.contract.errors import SettingError
 from credit_risk.deciding.open_inference import Address
 from credit_risk.model import LATEST
-from credit_risk.record.files import Fsync
-from credit_risk.serving.job_settings import SAID_AS_A_WHOLE, JobSettings, home
+from credit_risk.serving.job_settings import SAID_AS_A_WHOLE, JobSettings
 from credit_risk.serving.keys import KEYS_ARE, Keys
+from credit_risk.serving.log_settings import LogSettings
 
 PROJECT = Path(__file__).parents[2]  # the folder of service.py, policy.yaml and bentoconfiguration.yaml
 PREFIX = "CREDIT_RISK_"
@@ -80,23 +80,6 @@ class DecisionSettings(BaseSettings):
         Literal["none", "local"],
         Field(description="What to do while the model server fails: `none` answers 503, `local` scores in the worker."),
     ] = "none"
-    decision_log: Annotated[
-        str,
-        Field(min_length=1, description="Folder of the decision log, or `stdout`, or `off`."),
-    ] = Field(default_factory=lambda: str(home() / "decisions"))
-    decision_log_fsync: Annotated[
-        Fsync,
-        Field(
-            description="When records survive a power cut: `never` leaves it to the operating system, `interval` syncs "
-            "every second, `batch` syncs before each answer."
-        ),
-    ] = "never"
-    decision_log_rotate_mb: Annotated[
-        int, Field(ge=1, description="Start a new file of the decision log at this size, and each day.")
-    ] = 100
-    decision_log_keep_days: Annotated[
-        int | None, Field(ge=1, description="Remove files of the decision log after this many days.")
-    ] = None
     workers: Annotated[
         int | None,
         Field(ge=1, le=256, description="Number of processes that decide; overrides bentoconfiguration.yaml."),
@@ -165,7 +148,7 @@ class DecisionSettings(BaseSettings):
     ] = 5
 
 
-class Settings(JobSettings, DecisionSettings):
+class Settings(JobSettings, LogSettings, DecisionSettings):
     """Each setting is an environment variable: CREDIT_RISK_ and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)

@@ -22,6 +22,7 @@ from credit_risk.serving.features import check_store, open_store
 from credit_risk.serving.release import release_of
 from credit_risk.serving.rulebook import Rulebook, load_rulebook
 from credit_risk.serving.scoring import check_model_server
+from credit_risk.serving.sealing import open_seal
 from credit_risk.serving.settings import PROJECT, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -96,5 +97,6 @@ def _open_log(settings: Settings) -> Log:
         fsync=settings.decision_log_fsync,
         rotate_bytes=settings.decision_log_rotate_mb * 2**20,
         keep_days=settings.decision_log_keep_days,
+        seal=open_seal(settings),
     )
     return NoLog() if writer is None else DecisionLog(writer)

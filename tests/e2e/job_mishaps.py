@@ -26,6 +26,7 @@ import requests
 
 from tests.conftest import PROJECT, QUICK, train, user_environment
 from tests.e2e.conftest import free_port
+from tests.records import decision_lines
 from tests.redis_server import Redis
 
 ORDER = {"queued": 0, "running": 0, "succeeded": 1, "failed": 1, "cancelled": 1}
@@ -207,9 +208,7 @@ def _check(watcher: Watcher, folder: Path, sizes: dict[str, int]) -> list[str]:
     """Compare the results with each other, with a batch's decisions, and with the record."""
     faults = list(watcher.wrong)
     reference: dict[int, tuple[str, str, str]] = {}
-    records = Counter(
-        json.loads(line)["decision_id"] for path in (folder / "decisions").glob("decisions-*") for line in path.open()
-    )
+    records = Counter(json.loads(line)["decision_id"] for line in decision_lines(folder / "decisions"))
     faults += [f"{decision} is on record {count} times" for decision, count in records.items() if count > 1]
     for job, size in sorted(sizes.items(), key=lambda item: -item[1]):
         found = watcher.last.get(job, {"state": "never seen", "error": None})

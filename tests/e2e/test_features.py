@@ -18,6 +18,7 @@ from tests.corpus import SAMPLE
 from tests.e2e.conftest import Server, serving
 from tests.e2e.mishaps import hang_up
 from tests.e2e.test_serve import assert_it_refuses_to_start
+from tests.records import decision_lines
 
 ON_FILE = ("seniority", "home", "age", "marital", "records", "job", "expenses", "income", "assets")
 SENT = {name: value for name, value in SAMPLE.items() if name not in ON_FILE}
@@ -35,8 +36,7 @@ class Lender(NamedTuple):
         return httpx2.post(f"{self.server.url}{path}", json=json)
 
     def records(self) -> list[dict[str, Any]]:
-        files = sorted((self.folder / "decisions").glob("*.ndjson"))
-        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        return [json.loads(line) for line in decision_lines(self.folder / "decisions")]
 
 
 def load(folder: Path, *rows: dict[str, Any]) -> None:

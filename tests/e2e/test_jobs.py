@@ -34,6 +34,7 @@ from credit_risk.training.data import Dataset
 from tests.conftest import PROJECT, user_environment
 from tests.e2e.conftest import Server, serving
 from tests.portfolio.files import write
+from tests.records import decision_lines
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr"
 TIMEOUT = 60
@@ -114,7 +115,7 @@ def test_a_file_is_decided_as_a_batch_is(service: Server, place: Path, synthetic
     assert (piece.status_code, piece.content) == (206, result.content[10:20])
     assert get(service, found["result"], accept="image/png").status_code == 406
     assert get(service, f"/jobs/{job}/rejects").text == "row,field,fix\n"
-    records = [line for path in (place / "decisions").glob(f"*{job}*") for line in path.read_text().splitlines()]
+    records = decision_lines(place / "decisions", f"*{job}*")
     assert len(records) == 2000
     assert job in [each["id"] for each in get(service, "/jobs").json()["jobs"]]
 
@@ -299,7 +300,7 @@ def test_a_killed_worker_is_replaced_and_its_job_goes_on(service: Server, place:
         os.kill(worker.pid, signal.SIGKILL)
     found = ended(service, job)
     assert (found["state"], found["rows"]["done"]) == ("succeeded", 45_000)
-    records = [line for path in (place / "decisions").glob(f"*{job}*") for line in path.read_text().splitlines()]
+    records = decision_lines(place / "decisions", f"*{job}*")
     assert len(records) == 45_000
 
 
@@ -324,7 +325,7 @@ def test_a_job_is_run_by_one_worker_at_a_time(service: Server, place: Path) -> N
     assert (store.get(job), get(service, found["result"]).content) == before
     assert before[0] is not None
     assert before[0].tokens >= 2
-    records = [line for path in (place / "decisions").glob(f"*{job}*") for line in path.read_text().splitlines()]
+    records = decision_lines(place / "decisions", f"*{job}*")
     assert len(records) == len({json.loads(line)["decision_id"] for line in records}) == 30_000
 
 

@@ -22,6 +22,7 @@ from credit_risk.contract.catalogue import load_catalogue
 from tests.conftest import PROJECT, user_environment
 from tests.e2e.conftest import Server, free_port, serving
 from tests.examples.scripted import DECIDED, Answer, Reset, Scripted, Silence, Step, answering
+from tests.records import decision_lines
 
 FOLDER = PROJECT / "examples" / "clients"
 README = (FOLDER / "README.md").read_text()
@@ -128,7 +129,7 @@ def test_the_application_is_the_example_of_the_contract() -> None:
 def test_a_decision_is_on_record_under_the_id_of_the_request(client: Client, service: Server, decisions: Path) -> None:
     outcome = client.decide(service.url, token=TOKEN)
     assert outcome.status == 0, outcome.errors
-    records = [json.loads(line) for path in decisions.glob("*.ndjson") for line in path.read_text().splitlines()]
+    records = [json.loads(line) for line in decision_lines(decisions)]
     [record] = [record for record in records if record["request_id"] == outcome.request_id]
     texts = load_catalogue(PROJECT / "reasons.yaml").reasons
     assert outcome.output.splitlines() == [

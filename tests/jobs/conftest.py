@@ -14,6 +14,7 @@ import pytest
 from credit_risk.contract.record import DecisionRecord
 from credit_risk.jobs.files import JobFolder
 from credit_risk.jobs.job import InputForm, Job
+from credit_risk.jobs.recording import ChunkLog
 from credit_risk.jobs.running import Limits, Runner
 from credit_risk.jobs.sources import Sources
 from credit_risk.jobs.sweeping import Sweeper
@@ -22,6 +23,8 @@ from credit_risk.serving.job_wish import Wish
 from credit_risk.serving.jobs import Desk
 from credit_risk.serving.settings import Settings
 from tests.deciders import RELEASE, terms_of
+from tests.record.sealed_logs import seal_of
+from tests.records import decision_lines
 
 NOBODY = Wish(None)
 
@@ -48,7 +51,9 @@ class Workshop:
     def runner(self, is_stopping: Callable[[], bool] = lambda: False, **limits: Any) -> Runner:
         bounds = Limits(**({"lease_seconds": 30.0, "most_seconds": 600.0, "most_bytes": 10**8} | limits))
         sources = Sources(self.settings.jobs_sources)
-        return Runner(self.store, self.queue, self.files, str(self.log), bounds, sources, is_stopping)
+        return Runner(
+            self.store, self.queue, self.files, ChunkLog(str(self.log), seal_of(self.log)), bounds, sources, is_stopping
+        )
 
     def run(self, job: Job) -> Job:
         """Run a job as a worker does, and give what has become of it."""
@@ -76,8 +81,8 @@ class Workshop:
         """What is on record."""
         return [DecisionRecord.model_validate_json(line) for line in self.lines()]
 
-    def lines(self) -> list[str]:
-        return [line for path in sorted(self.log.glob("decisions-*")) for line in path.read_text().splitlines()]
+    def lines(self) -> list[bytes]:
+        return decision_lines(self.log)
 
 
 @pytest.fixture

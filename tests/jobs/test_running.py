@@ -26,6 +26,7 @@ from credit_risk.training.data import Dataset
 from tests.deciders import answers_of
 from tests.jobs.conftest import Workshop
 from tests.portfolio.files import assert_as_the_service, read_csv, write
+from tests.record.sealed_logs import found_in
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
 GOOD = EXAMPLE.model_dump()
@@ -121,6 +122,8 @@ def test_a_death_at_any_point_loses_nothing_and_repeats_nothing(
     assert [record.decision_id for record in workshop.records()] == ids
     assert len(set(ids)) == 348
     assert sum(ended.decisions.values()) == 348
+    verdict = found_in(workshop.log)
+    assert (verdict.faults, verdict.unsigned, len(verdict.chains)) == ([], 0, 1)
 
 
 def test_a_change_whose_answer_is_lost_is_made_once(
@@ -149,6 +152,9 @@ def test_jobs_leave_no_file_open(workshop: Workshop, table: bytes) -> None:
     before = psutil.Process().num_fds()
     for _ in range(5):
         workshop.run(workshop.hand_in(table))
+    deadline = time.monotonic() + 10
+    while psutil.Process().num_fds() > before and time.monotonic() < deadline:
+        time.sleep(0.05)  # a thread that has ended closes what it had when the system gets to it
     assert psutil.Process().num_fds() <= before
 
 

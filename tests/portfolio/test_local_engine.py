@@ -23,6 +23,7 @@ from credit_risk.portfolio.writer import Layout, Output
 from tests.corpus import SAMPLE
 from tests.deciders import CATALOGUE, POLICY
 from tests.portfolio.files import run, scoring, write
+from tests.records import decision_lines
 
 pytestmark = pytest.mark.usefixtures("trained")
 
@@ -59,8 +60,7 @@ def test_records_are_those_of_the_decisions_in_their_order(tmp_path: Path) -> No
     result = run(source, "-o", tmp_path / "out.ndjson", *options)
     assert result.exit_code == 0, result.output
     decisions = [json.loads(line) for line in (tmp_path / "out.ndjson").read_text().splitlines()]
-    [file] = log.glob("decisions-*.ndjson")
-    records = [DecisionRecord.model_validate_json(line) for line in file.read_bytes().splitlines()]
+    records = [DecisionRecord.model_validate_json(line) for line in decision_lines(log)]
     assert [record.decision_id for record in records] == [decision["decision_id"] for decision in decisions]
     assert [record.score for record in records] == [decision["score"] for decision in decisions]
     assert "record" not in decisions[0]

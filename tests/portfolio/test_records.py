@@ -16,6 +16,7 @@ from credit_risk.training.data import Dataset
 from tests.corpus import SAMPLE
 from tests.deciders import POLICY
 from tests.portfolio.files import run, write
+from tests.records import decision_lines
 
 pytestmark = pytest.mark.usefixtures("trained")
 
@@ -36,7 +37,7 @@ def test_it_leaves_a_record_that_can_be_replayed_where_asked_for(
     decisions = [json.loads(line) for line in (tmp_path / "out.ndjson").read_text().splitlines()]
     assert {decision["input_decision_id"] for decision in decisions} == {f"of another {kind}"}
     [file] = log.glob("decisions-*.ndjson")
-    records = [DecisionRecord.model_validate_json(line) for line in file.read_bytes().splitlines()]
+    records = [DecisionRecord.model_validate_json(line) for line in decision_lines(log)]
     assert [record.decision_id for record in records] == [decision["decision_id"] for decision in decisions]
     assert [record.application.model_dump() for record in records] == [each.model_dump() for each in applications]
     assert [record.status for record in records] == [decision["Status"] for decision in decisions]
@@ -51,7 +52,7 @@ def test_it_leaves_no_record_of_decisions_that_are_not_written(tmp_path: Path) -
     source = write(tmp_path / "in.csv", [SAMPLE, SAMPLE | {"income": "much"}])
     log = tmp_path / "log"
     assert run(source, "-o", tmp_path / "out.csv", "--decision-log", log, "--strict").exit_code == 1
-    assert [path.name for path in log.iterdir()] == ["archive"]
+    assert sorted(path.name for path in log.iterdir()) == ["archive", "seal"]
     assert run(source, "-o", tmp_path / "out.csv", "--decision-log", log).exit_code == 0
     assert replayed(log) == "1 decision, all identical\n"
     (tmp_path / "file").write_text("")

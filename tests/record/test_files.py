@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from credit_risk.contract.errors import UnavailableError
-from credit_risk.record import files
+from credit_risk.record import files, retention
 from tests.deciders import record_files
 
 LINE = b"a record\n"
@@ -69,7 +69,7 @@ def test_a_file_that_somebody_deletes_is_noticed_before_the_next_record(
     folder = tmp_path / "log"
     log = record_files(folder)
     append(log, [b"lost\n"])
-    [file] = folder.glob(files.FILES)
+    [file] = folder.glob(retention.FILES)
     shutil.rmtree(folder) if what == "folder" else file.unlink()
     with caplog.at_level("ERROR", "bentoml.credit_risk"):
         append(log, [b"kept\n"], [b"too\n"])

@@ -32,6 +32,7 @@ from tests.conftest import PROJECT, user_environment
 from tests.corpus import SAMPLE, body_of
 from tests.e2e.callers import PAUSE_SECONDS
 from tests.e2e.conftest import Server, serving, wait_until_ready, workers_of
+from tests.records import decision_lines, is_of_a_decision
 
 KILLS = int(os.environ.get("KILLS", "2"))
 
@@ -83,7 +84,7 @@ def recorded(folder: Path) -> list[str]:
     ids = []
     for path in folder.glob("*.ndjson"):
         *lines, last = path.read_bytes().split(b"\n")
-        ids += [json.loads(line)["decision_id"] for line in lines]
+        ids += [json.loads(line)["decision_id"] for line in lines if is_of_a_decision(line)]
         if last:
             with pytest.raises(json.JSONDecodeError):
                 json.loads(last)
@@ -173,11 +174,7 @@ def test_the_record_names_the_caller_and_the_request_and_nothing_else_does(tmp_p
         connection.request("GET", "/metrics", headers={"Authorization": "Bearer token"})
         seen.append(connection.getresponse().read().decode())
         connection.close()
-    [single, batched] = [
-        DecisionRecord.model_validate_json(line)
-        for path in sorted(tmp_path.glob("*.ndjson"))
-        for line in path.read_bytes().splitlines()
-    ]
+    [single, batched] = [DecisionRecord.model_validate_json(line) for line in decision_lines(tmp_path)]
     for record in (single, batched):
         assert (record.caller, record.request_id) == ("branch", "from-the-branch")
         assert record.application.income == planted["income"]

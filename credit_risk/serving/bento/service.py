@@ -57,6 +57,7 @@ from credit_risk.serving.keys import secret_of
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
 from credit_risk.serving.rulebook import Rulebook
+from credit_risk.serving.sealing import warn_of_key
 from credit_risk.serving.settings import PROJECT, load_settings, variable_of
 from credit_risk.serving.startup import Startup, start_up
 
@@ -108,6 +109,7 @@ class CreditRiskService(bentoml.Service[T]):
             self.startup.check_neighbours()
             self.startup.archive(self.startup.rulebook)
             check_jobs(self.startup.settings)
+        warn_of_key(self.startup.settings)
         reserve_port()
         take_over_sighup(lambda: self.handover.reload(self.startup.load_rulebook))
         garbage.settle()

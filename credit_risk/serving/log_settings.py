@@ -1,0 +1,54 @@
+"""The settings of the decision log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from credit_risk.record.files import Fsync
+from credit_risk.serving.job_settings import home
+
+
+class LogSettings(BaseSettings):
+    """Those of the settings that are about the decision log."""
+
+    decision_log: Annotated[
+        str,
+        Field(min_length=1, description="Folder of the decision log, or `stdout`, or `off`."),
+    ] = Field(default_factory=lambda: str(home() / "decisions"))
+    decision_log_fsync: Annotated[
+        Fsync,
+        Field(
+            description="When records survive a power cut: `never` leaves it to the operating system, `interval` syncs "
+            "every second, `batch` syncs before each answer."
+        ),
+    ] = "never"
+    decision_log_rotate_mb: Annotated[
+        int, Field(ge=1, description="Start a new file of the decision log at this size, and each day.")
+    ] = 100
+    decision_log_keep_days: Annotated[
+        int | None, Field(ge=1, description="Remove files of the decision log after this many days.")
+    ] = None
+    decision_log_seal: Annotated[
+        bool, Field(description="Seal the decision log, so that changes to it are found; `stdout` only with a key.")
+    ] = True
+    decision_log_key: Annotated[
+        Path | None,
+        Field(
+            description="The private key that signs it, as a PEM file; unset, one is made in `BENTOML_HOME`, or beside "
+            "the log where that can't be written to."
+        ),
+    ] = None
+    decision_log_heads: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="A second place for its signed heads, such as a file on another volume, or `stdout`.",
+        ),
+    ] = None
+    decision_log_head_seconds: Annotated[
+        float, Field(gt=0, le=3600, description="How often it is signed while decisions are made.")
+    ] = 10
