@@ -78,9 +78,7 @@ def decision(
     line = _look_up(decision_id, log or [_own_log(settings.decision_log)])
     entry = entry_of(line)
     beside = [Archive(folder) for folder in (*archives, line.file.parent / FOLDER)]
-    is_archived = any(archive.folder.is_dir() for archive in beside)
-    in_log = {} if is_archived else told_beside(line, entry.record)
-    sources = Sources(beside, in_log, settings.policy, settings.reasons)
+    sources = Sources(beside, told_beside(line, entry.record), settings.policy, settings.reasons)
     dossier = Dossier.of(entry, sources)
     if notifies:
         click.echo(notice_of(dossier, template or TEMPLATE, creditor or CREDITOR, agency or AGENCY))

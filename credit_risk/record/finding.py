@@ -132,7 +132,12 @@ def entry_of(line: Line) -> Entry:
 
 
 def told_beside(line: Line, record: DecisionRecord) -> dict[tuple[Kind, str], bytes]:
-    """Find the policy and the catalogue of a decision in its file, where a log that was a stream has them."""
+    """Find the policy and the catalogue of a decision in its file, where a log that was a stream has them.
+
+    Files that were written to a folder have them in its archive, and are not read again.
+    """
+    if NAME.fullmatch(line.file.name):
+        return {}
     named: dict[Kind, str] = {"policy": record.policy, "catalogue": record.catalogue}
     found: dict[tuple[Kind, str], bytes] = {}
     for kind, name in named.items():

@@ -148,6 +148,7 @@ def test_without_an_archive_it_is_said_what_is_missing(log: Log, tmp_path: Path)
 
 def test_a_stream_has_its_policy_and_catalogue_among_its_lines(model: StoredModel, tmp_path: Path) -> None:
     captured = tmp_path / "captured.txt"
+    (tmp_path / "archive").mkdir()  # of another log
     with captured.open("wb") as stream:
         stream.write(b"[INFO] starting\n")
         log = DecisionLog(RecordStream(stream.fileno()))
