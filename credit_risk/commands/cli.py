@@ -10,6 +10,7 @@ import click
 from credit_risk.contract.errors import CreditRiskError, DataError
 
 COMMANDS = {
+    "decision": ("credit_risk.commands.decision", "decision"),
     "features": ("credit_risk.commands.features", "features"),
     "models": ("credit_risk.commands.models", "models"),
     "new-key": ("credit_risk.commands.new_key", "new_key"),

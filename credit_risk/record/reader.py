@@ -35,7 +35,7 @@ class LogReader:
 
     def __init__(self, logs: Sequence[str], *, lenient: bool) -> None:
         """`lenient` skips lines that are no records. Raises DataError if there is nothing to read."""
-        self._files = [file for log in logs for file in _files_of(log)]
+        self._files = [file for log in logs for file in files_of(log)]
         self._lenient = lenient
         self.size = None if STDIN in self._files else sum(Path(file).stat().st_size for file in self._files)
         self.skipped = 0
@@ -67,30 +67,44 @@ class LogReader:
 
     def _archive(self, line: bytes, place: str) -> None:
         found = self._parsed(line, place, ArchivedLine)
-        if found is None or found.content is None:
-            return
-        content = found.content.encode()
-        if sha256(content).hexdigest() != found.sha256:
-            raise DataError(f"{place} was changed: the {found.archive} is not the one of its sha256")
-        self.archived[found.archive, found.sha256] = content
+        if found is not None and (content := content_of(found, place)) is not None:
+            self.archived[found.archive, found.sha256] = content
 
     def _parsed(self, line: bytes, place: str, kind: type[L]) -> L | None:
-        try:
-            return kind.model_validate_json(line)
-        except ValidationError as error:
-            faults = error.errors(include_input=False, include_context=False)
-        if faults[0]["type"] == "json_invalid" and not line.endswith(b"\n"):
+        found = parsed(line, place, kind)
+        if found is None:
             self.torn.append(place)
-            return None
-        found = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'the line'}: {fault['msg']}" for fault in faults)
-        raise DataError(f"{place} is not a decision record: {found}")
+        return found
+
+
+def parsed(line: bytes, place: str, kind: type[L]) -> L | None:
+    """Read a line, or give None if it is torn. Raises DataError that names the fields at fault, but no value."""
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_context=False)
+    if faults[0]["type"] == "json_invalid" and not line.endswith(b"\n"):
+        return None
+    found = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'the line'}: {fault['msg']}" for fault in faults)
+    raise DataError(f"{place} is not a decision record: {found}")
+
+
+def content_of(line: ArchivedLine, place: str) -> bytes | None:
+    """Give the content of a policy or a catalogue; a model has none. Raises DataError if it was changed."""
+    if line.content is None:
+        return None
+    content = line.content.encode()
+    if sha256(content).hexdigest() != line.sha256:
+        raise DataError(f"{place} was changed: the {line.archive} is not the one of its sha256")
+    return content
 
 
 def _opened(file: str) -> AbstractContextManager[BinaryIO]:
     return nullcontext(sys.stdin.buffer) if file == STDIN else Path(file).open("rb")
 
 
-def _files_of(log: str) -> list[str]:
+def files_of(log: str) -> list[str]:
+    """List the files of a log, which is a file, a folder, or standard input. Raises DataError if there are none."""
     if log == STDIN or (Path(log).exists() and not Path(log).is_dir()):
         return [log]
     files = sorted(map(str, Path(log).glob(FILES)))  # by time

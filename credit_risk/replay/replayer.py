@@ -26,7 +26,7 @@ from credit_risk.model.recorded import explains
 from credit_risk.model.scorer import probability_of
 from credit_risk.model.store import StoredModel
 from credit_risk.record.reader import Entry
-from credit_risk.replay.sources import Sources
+from credit_risk.replay.sources import BRING, Sources
 
 # The texts of reasons are not on record, so any will do.
 CATALOGUE = Catalogue(language="en", reasons={code: code for code in SCORE_CODES + RULE_CODES})
@@ -85,7 +85,8 @@ class Replayer:
             cases = [_case_of(entries[number].record) for number in numbers]
             decisions = await self._deciders[key].decide_all([cases], Origin("", None))
             changed = self._is_changed(first.record)
-            told = self._sources.codes_of(first) if self._is_strict and first.record.schema_version > 1 else None
+            is_told = self._is_strict and first.record.schema_version > 1
+            told = frozenset(self._sources.texts_of(first)) if is_told else None
             for number, decided in zip(numbers, decisions, strict=True):
                 record = DecisionRecord.model_validate_json(decided.renderer.record(decided))
                 found[number] = Again(record, changed, told)
@@ -93,7 +94,7 @@ class Replayer:
 
     def _decider_of(self, entry: Entry) -> Decider:
         model = self._model or self._sources.model_of(entry)
-        policy = self._policy or self._sources.policy_of(entry)
+        policy = self._policy or self._sources.policy_of(entry, f"{BRING}, or make it a what-if with --policy")
         is_earlier = self._model is None and entry.record.schema_version == 1
         if not is_earlier and not explains(model):
             fault = f"model {model.tag} was saved by another version, so this one can't find its reasons"

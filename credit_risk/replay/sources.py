@@ -33,26 +33,26 @@ class Sources:
         self._policy_file = policy
         self._catalogue_file = catalogue
         self._policies: dict[str, Policy] = {}
-        self._catalogues: dict[str, frozenset[str]] = {}
+        self._catalogues: dict[str, Mapping[str, str]] = {}
         self._models: dict[tuple[str, str], StoredModel] = {}
 
-    def policy_of(self, entry: Entry) -> Policy:
-        """Find the policy. Raises DataError if it is nowhere, or this version can't read it."""
+    def policy_of(self, entry: Entry, fix: str = BRING) -> Policy:
+        """Find the policy. Raises DataError, with this fix, if it is nowhere, or if this version can't read it."""
         name = entry.record.policy
         if name not in self._policies:
-            self._policies[name] = self._find_policy(name, entry.place)
+            self._policies[name] = self._find_policy(name, entry.place, fix)
         return self._policies[name]
 
-    def codes_of(self, entry: Entry) -> frozenset[str]:
-        """Find the reasons that the catalogue has texts for. Raises DataError if the catalogue is nowhere."""
+    def texts_of(self, entry: Entry) -> Mapping[str, str]:
+        """Find the texts of reasons, by their codes. Raises DataError if the catalogue is nowhere."""
         name = entry.record.catalogue
         if name not in self._catalogues:
             content = self._content("catalogue", name)
-            if content is None and self._own_catalogue.sha256 == name:
+            if content is None and self._own_catalogue.sha256.startswith(name):
                 content = self._own_catalogue.content
             if content is None:
-                raise self._missing("catalogue", name, entry.place, self._catalogue_file)
-            self._catalogues[name] = frozenset(json.loads(content)["reasons"])
+                raise self._missing("catalogue", name, entry.place, self._catalogue_file, BRING)
+            self._catalogues[name] = json.loads(content)["reasons"]
         return self._catalogues[name]
 
     def model_of(self, entry: Entry) -> StoredModel:
@@ -63,7 +63,7 @@ class Sources:
             self._models[key] = self._archived_model(record) or self._stored_model(record, entry.place)
         return self._models[key]
 
-    def _find_policy(self, name: str, place: str) -> Policy:
+    def _find_policy(self, name: str, place: str, fix: str) -> Policy:
         content = self._content("policy", name)
         if content is not None:
             try:
@@ -72,7 +72,7 @@ class Sources:
                 fault = f"{place} was decided by policy {name}, which this version can't read"
                 raise DataError(f"{fault}: replay it with the image that decided") from None
         if not self._own_policy.sha256.startswith(name):
-            raise self._missing("policy", name, place, self._policy_file)
+            raise self._missing("policy", name, place, self._policy_file, fix)
         return self._own_policy
 
     def _content(self, kind: Kind, name: str) -> bytes | None:
@@ -112,8 +112,7 @@ class Sources:
             )
         return found
 
-    def _missing(self, kind: Kind, name: str, place: str, file: Path) -> DataError:
-        fix = f"{BRING}, or make it a what-if with --policy" if kind == "policy" else BRING
+    def _missing(self, kind: Kind, name: str, place: str, file: Path, fix: str) -> DataError:
         return DataError(f"{place} was decided by {kind} {name}, which is not in {self._where(str(file))}: {fix}")
 
     def _where(self, last: str) -> str:

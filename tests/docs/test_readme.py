@@ -186,6 +186,13 @@ def test_what_is_done_beside_the_service_runs(reader: Reader) -> None:
     reader.run(COMMANDS[1])
     [replay] = starting("python -m credit_risk replay")
     assert "all identical" in reader.run(replay.replace("~/bentoml", str(reader.home)))
+    ids = {json.loads(ANSWERS[c])["decision_id"]: json.loads(reader.run(c))["decision_id"] for c in COMMANDS[1:3]}
+    sheet, notice = starting("python -m credit_risk decision")
+    for shown, decided in ids.items():
+        sheet, notice = sheet.replace(shown, decided), notice.replace(shown, decided)
+    assert "R09  +1.5051            Unable to verify income" in reader.run(sheet)
+    reader.run(notice)
+    assert "  - Adverse payment records" in (reader.folder / "notice.txt").read_text()
     [check] = starting("python -m credit_risk policy check")
     assert "approved" in reader.run(check).lower()
     [score] = [command for command in starting("python -m data.generate") if " score " in command]

@@ -51,7 +51,7 @@ def test_it_holds_what_serving_needs_and_nothing_else(bento: bentoml.Bento, clon
     package = {str(path.relative_to(clone)) for path in clone.glob("credit_risk/**/*.py")}
     files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     settings = {"policy.yaml", "reasons.yaml", "features.yaml", "bentoconfiguration.yaml", "bentofile.yaml"}
-    assert files == package | settings | {"service.py"}
+    assert files == package | settings | {"service.py", "credit_risk/commands/notice.txt.j2"}
 
 
 def test_it_is_labelled_and_described(bento: bentoml.Bento) -> None:

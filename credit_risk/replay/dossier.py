@@ -1,0 +1,69 @@
+"""All that is known of a decision on record, with the texts of its time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+from credit_risk.contract.errors import DataError
+from credit_risk.contract.policy import Policy
+from credit_risk.contract.warning import WARNINGS
+from credit_risk.record.reader import Entry
+from credit_risk.replay.sources import Sources
+
+WARNING_TEXTS = {warning.code: warning.text for warning in WARNINGS}
+
+
+class Told(NamedTuple):
+    """A reason or a warning with its text, unless that is nowhere to be found."""
+
+    code: str
+    text: str | None
+    contribution: float | None = None  # of a reason, in log odds
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """A decision on record and what its record refers to."""
+
+    entry: Entry
+    reasons: list[Told]
+    warnings: list[Told]  # texts of this version: they are not archived
+    policy: Policy | None
+    missing: list[str] = field(default_factory=list)  # sentences about what is nowhere to be found
+
+    @classmethod
+    def of(cls, entry: Entry, sources: Sources) -> Self:
+        """Gather what the record refers to. What is missing is told in the dossier."""
+        record, missing = entry.record, []
+        texts: Mapping[str, str] = {}
+        policy = None
+        try:
+            policy = sources.policy_of(entry)
+        except DataError as error:
+            missing.append(str(error))
+        try:
+            texts = sources.texts_of(entry)
+        except DataError as error:
+            missing.append(str(error))
+        reasons = [Told(reason.code, texts.get(reason.code), reason.contribution) for reason in record.reasons]
+        warnings = [Told(code, WARNING_TEXTS.get(code)) for code in record.warnings]
+        return cls(entry, reasons, warnings, policy, missing)
+
+    def for_programs(self, line: bytes) -> dict[str, Any]:
+        """Give the dossier as what JSON can hold, with the line of the record as it is."""
+        return {
+            "place": self.entry.place,
+            "record": json.loads(line),
+            "reasons": [reason._asdict() for reason in self.reasons],
+            "warnings": [{"code": warning.code, "text": warning.text} for warning in self.warnings],
+            "policy": self.policy and self.policy.model_dump(mode="json"),
+            "missing": self.missing,
+        }
+
+
+def printable(text: str) -> str:
+    """Escape what a caller may have sent to change a terminal or a letter."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
