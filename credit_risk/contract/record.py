@@ -71,6 +71,9 @@ class DecisionRecord(BaseModel):
         str | None,
         Field(description="The model server that scored, or `local` in its place; absent without a model server."),
     ] = None
+    reference: Annotated[str | None, Field(description="The lender's own id of the application, if it was sent.")] = (
+        None
+    )
 
     @model_validator(mode="after")
     def _in_full(self) -> Self:

@@ -33,6 +33,7 @@ class Origin(NamedTuple):
 
     request_id: str
     caller: str | None  # name of the API key
+    reference: str | None = None  # the lender's own id of the application
 
 
 class Decided(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from uuid_utils import uuid7
 
-from credit_risk.contract.customer import Asked
+from credit_risk.contract.customer import Asked, Part, Referenced
 from credit_risk.contract.errors import FailedError, RequestError
-from credit_risk.contract.parsing import parse_application, parse_asked, parse_in_parts
+from credit_risk.contract.parsing import parse_asked, parse_in_parts
 from credit_risk.contract.rows import is_single
 from credit_risk.contract.tables import parse_table
 from credit_risk.deciding.decided import Origin
@@ -27,8 +27,8 @@ from credit_risk.serving.runner import AdaptiveRunner
 logger = logging.getLogger("credit_risk")
 
 Headers = list[tuple[bytes, bytes]]
-Parse = Callable[[bytes], Asked]
-ParseParts = Callable[[bytes], Iterable[Sequence[Asked]]]  # all are known to be valid after the last
+Parse = Callable[[bytes], Asked | Referenced]
+ParseParts = Callable[[bytes], Iterable[Part]]  # all are known to be valid after the last
 
 
 class Request(NamedTuple):
@@ -63,7 +63,7 @@ class Endpoints:
         self._on_file = on_file
         self.metrics = metrics
         self._decoder = decoder
-        parse: Parse = parse_application if on_file is None else self._parse_asked
+        parse: Parse = parse_asked if on_file is None else self._parse_asked
         self._classify = partial(self._decide_one, parse)
 
     async def classify(self, request: Request) -> Answer:
@@ -84,19 +84,22 @@ class Endpoints:
         """Decide the rows of a table as pandas writes it, or of CSV. The decisions come in the same order."""
         return await self._answer(partial(self._decide_many, self._parse_table), request)
 
-    def _parse_asked(self, body: bytes) -> Asked:
-        return parse_asked(body, self._on_file() if self._on_file else frozenset())
+    def _parse_asked(self, body: bytes) -> Asked | Referenced:
+        return parse_asked(body, self._on_file and self._on_file())
 
-    def _parse_in_parts(self, body: bytes) -> Iterator[Sequence[Asked]]:
+    def _parse_in_parts(self, body: bytes) -> Iterator[Part]:
         return parse_in_parts(body, self._on_file and self._on_file())
 
-    def _parse_table(self, body: bytes) -> Iterator[Sequence[Asked]]:
+    def _parse_table(self, body: bytes) -> Iterator[Part]:
         return parse_table(body, self._on_file and self._on_file())
 
     async def _decide_one(self, parse: Parse, request: Request, origin: Origin) -> bytes:
         begun = perf_counter()
         self._runner.refuse_late(begun, request.begun)
         application = parse(request.body)
+        if isinstance(application, Referenced):
+            application, reference = application
+            origin = origin._replace(reference=reference)
         self.metrics.spent("validate", perf_counter() - begun)
         decided = await self._runner.run(application, origin, request.begun)
         begun = perf_counter()
@@ -105,7 +108,7 @@ class Endpoints:
         return answer
 
     async def _decide_many(self, parse: ParseParts, request: Request, origin: Origin) -> bytes:
-        parts: deque[Sequence[Asked]] = deque()  # all are known to be valid before the first is decided
+        parts: deque[Part] = deque()  # all are known to be valid before the first is decided
         begun = perf_counter()
         for part in parse(request.body):
             parts.append(part)
@@ -139,7 +142,7 @@ class Endpoints:
         return Answer(HTTPStatus.OK, headers, body)
 
 
-def _emptied(parts: deque[Sequence[Asked]]) -> Iterator[Sequence[Asked]]:
+def _emptied(parts: deque[Part]) -> Iterator[Part]:
     """Give the parts and keep none, because each takes as much memory as its decisions."""
     while parts:
         yield parts.popleft()

@@ -55,7 +55,8 @@ def test_the_answers_are_described_and_errors_as_they_come(client: TestClient, d
     error = client.post("/classify", content=b"{}").json()
     assert set(error) == set(described["Error"]["properties"])
     assert set(error["detail"][0]) == set(described["ErrorDetail"]["properties"])
-    decision = client.post("/classify", json=described["CreditApplication"]["examples"][0]).json()
+    example = described["CreditApplication"]["examples"][0]
+    decision = client.post("/classify", json={**example, "reference": "A-1"}).json()
     assert set(decision) == set(described["Decision"]["properties"])
 
 

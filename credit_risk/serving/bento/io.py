@@ -10,6 +10,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.customer import Reference
 from credit_risk.contract.decision import Decision
 from credit_risk.serving.endpoints import Answer, Request
 
@@ -28,11 +29,17 @@ class _RawBody(IOMixin):
         return Request(body, request_id.encode() if request_id else None, caller, begun)
 
 
-class ApplicationBody(_RawBody, CreditApplication):
+class ReferencedApplication(CreditApplication):
+    """An application with the lender's own id of it."""
+
+    reference: Reference | None = None
+
+
+class ApplicationBody(_RawBody, ReferencedApplication):
     """The body of /classify."""
 
 
-class ApplicationsBody(_RawBody, IORootModel[list[CreditApplication]]):
+class ApplicationsBody(_RawBody, IORootModel[list[ReferencedApplication]]):
     """The body of /classify_batch."""
 
 

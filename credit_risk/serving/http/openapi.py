@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import credit_risk
 from credit_risk.contract.application import EXAMPLE, FIELDS, CreditApplication
-from credit_risk.contract.customer import form_of
+from credit_risk.contract.customer import Reference, form_of
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import (
     Detail,
@@ -59,7 +59,7 @@ SPLIT = {
     "type": "object",
     "description": 'As pandas writes it with orient="split": in this order.',
     "properties": {
-        "columns": {"type": "array", "items": {"enum": [*FIELDS, "customer"]}, "uniqueItems": True},
+        "columns": {"type": "array", "items": {"enum": [*FIELDS, "customer", "reference"]}, "uniqueItems": True},
         "index": {"type": "array"},
         "data": {"type": "array", "items": {"type": "array"}, "maxItems": MAX_BATCH},
     },
@@ -67,6 +67,7 @@ SPLIT = {
     "additionalProperties": False,
 }
 CSV = f"{','.join(FIELDS)}\n{','.join(map(str, EXAMPLE.model_dump().values()))}\n"
+REFERENCE = TypeAdapter(Reference).json_schema()
 NO_OTHERS: Mapping[str, Any] = {}
 INFRASTRUCTURE = {
     "/livez": "200 while the process runs.",
@@ -97,6 +98,9 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
         [(CreditApplication, "validation"), *answered], ref_template="#/components/schemas/{model}"
     )
     schemas["$defs"]["CreditApplication"]["examples"] = [EXAMPLE.model_dump()]
+    schemas["$defs"]["CreditApplication"]["properties"]["reference"] = REFERENCE
+    told = schemas["$defs"]["Decision"]["properties"]["reference"]  # which is left out, and never null
+    schemas["$defs"]["Decision"]["properties"]["reference"] = REFERENCE | {"examples": told["examples"]}
     decision = ref("Decision")
     application: dict[str, Any] = ref("CreditApplication")
     errors = ERRORS
@@ -152,8 +156,8 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
 
 
 def _customer_schema(on_file: frozenset[str]) -> dict[str, Any]:
-    schema = form_of(on_file).model_json_schema()
-    for name in (*on_file, "customer"):
+    schema = form_of(on_file, referenced=True).model_json_schema()
+    for name in (*on_file, "customer", "reference"):
         del schema["properties"][name]["default"]
     left_out = {"customer": "C-17", **EXAMPLE.model_dump(exclude=set(on_file))}
     description = "An application that names a customer, and leaves out what the lender has on file."
