@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import repeat
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 from uuid_utils import uuid7
 
@@ -148,9 +148,11 @@ class Decider:
         self._observe("predict", scored - begun)
         time = datetime.now(UTC).isoformat()
         outcomes: Outcomes = [
-            _decision(self._new_id(), terms, time, application, file, origin, row, score)
-            if isinstance(score, Score)
-            else score
+            score
+            if not isinstance(score, Score)
+            else _decision(self._new_id(), terms, time, application, file, origin, row, score)
+            if origin.ids is None
+            else _decision_of(origin.ids, terms, time, application, file, origin, row, score)
             for application, file, origin, row, score in zip(applications, files, origins, rows, scores, strict=False)
         ]
         self._observe("encode", perf_counter() - scored)
@@ -168,6 +170,14 @@ def _apart(part: Sequence[Case] | Sequence[Referenced], origin: Origin) -> tuple
         return cast("Sequence[Case]", part), [origin] * len(part)
     referenced = cast("Sequence[Referenced]", part)
     return [each.application for each in referenced], [origin._replace(reference=each.reference) for each in referenced]
+
+
+def _decision_of(ids: Callable[[], str], *of: Any) -> Decided | RequestError:
+    """Make a decision with an id that its request has brought, unless that says no."""
+    try:
+        return _decision(ids(), *of)
+    except RequestError as error:
+        return error
 
 
 def _decision(

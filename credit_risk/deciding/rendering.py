@@ -27,18 +27,13 @@ _PLAIN = re.compile(r"[\w.:-]*", re.ASCII).fullmatch
 _WARNING_JSON = {warning.code: warning.model_dump_json() for warning in WARNINGS}
 
 
-class Renderer:
-    """Renders the decisions of one model, policy and catalogue."""
+class AnswerRenderer:
+    """Renders the answers of one model, policy and catalogue."""
 
-    def __init__(self, model: StoredModel, policy: Policy, catalogue: Catalogue, release: str) -> None:
-        """`release` names the version and the commit of the code that decides."""
+    def __init__(self, model: str, policy: str, catalogue: Catalogue) -> None:
+        """`model` is its tag, and `policy` its version."""
         self._reason_json = {c: Reason(code=c, text=t).model_dump_json() for c, t in catalogue.reasons.items()}
-        self._answered_with = f'"model":"{model.tag}","policy":"{policy.version}"'
-        self._recorded_with = (
-            f'"model":"{model.tag}","model_sha256":"{model.sha256}","model_digest":"{model.digest}",'
-            f'"policy":"{policy.sha256}","catalogue":"{catalogue.sha256}","service":{json.dumps(release)}'
-        )
-        self.basis = Basis(policy.content, catalogue.content, model.tag, model.digest, model.files)
+        self._answered_with = f'"model":"{model}","policy":"{policy}"'
 
     def answer(self, decided: Decided) -> bytes:
         """Render the answer, byte for byte what `Decision.model_dump_json` would give."""
@@ -51,6 +46,19 @@ class Renderer:
             f'"score":{decided.score},"reasons":[{reasons}],"warnings":[{warnings}],'
             f'"decision_id":"{decided.decision_id}",{self._answered_with}{said}}}'
         ).encode()
+
+
+class Renderer(AnswerRenderer):
+    """Renders the decisions of one model, policy and catalogue."""
+
+    def __init__(self, model: StoredModel, policy: Policy, catalogue: Catalogue, release: str) -> None:
+        """`release` names the version and the commit of the code that decides."""
+        super().__init__(str(model.tag), policy.version, catalogue)
+        self._recorded_with = (
+            f'"model":"{model.tag}","model_sha256":"{model.sha256}","model_digest":"{model.digest}",'
+            f'"policy":"{policy.sha256}","catalogue":"{catalogue.sha256}","service":{json.dumps(release)}'
+        )
+        self.basis = Basis(policy.content, catalogue.content, model.tag, model.digest, model.files)
 
     def record(self, decided: Decided) -> bytes:
         """Render the record, one line of JSON as `DecisionRecord` reads it."""

@@ -130,7 +130,7 @@ def in_parts(body: bytes) -> list[Asked | Referenced]:
     return [application for part in parse_in_parts(body) for application in part]
 
 
-def outcome(parse: Callable[[bytes], Sequence[Asked]], body: bytes) -> list[Asked] | None:
+def outcome(parse: Callable[[bytes], Sequence[Asked | Referenced]], body: bytes) -> list[Asked | Referenced] | None:
     """The applications; None where the body is refused."""
     try:
         return list(parse(body))

@@ -26,7 +26,12 @@ class _RawBody(IOMixin):
         caller = request.scope.get("caller")
         body = await request.body()
         begun = request.scope.get("arrived") or perf_counter()
-        return Request(body, request_id.encode() if request_id else None, caller, begun)
+        key = request.headers.get("idempotency-key")
+        return Request(body, _encoded(request_id or None), caller, begun, _encoded(key))
+
+
+def _encoded(header: str | None) -> bytes | None:
+    return None if header is None else header.encode("latin-1")
 
 
 class ReferencedApplication(CreditApplication):

@@ -28,6 +28,7 @@ from credit_risk.serving.http.handlers import HANDLERS
 from credit_risk.serving.http.job_document import PATH, document, single_answer
 from credit_risk.serving.http.job_events import Listeners
 from credit_risk.serving.http.job_forms import MEDIA_TYPES, check_first, input_form, result_form
+from credit_risk.serving.idempotency import check_key
 from credit_risk.serving.job_wish import Wish
 from credit_risk.serving.jobs import Desk
 
@@ -168,8 +169,8 @@ class Jobs:
 
     def _wish(self, request: Request, callback_url: str | None) -> Wish:
         key = request.headers.get("idempotency-key")
-        if key is not None and not 0 < len(key) <= 255:
-            raise InvalidRequestError("Send an Idempotency-Key of 1 to 255 characters")
+        if key is not None:
+            check_key(key)
         caller = _caller(request)
         return Wish(caller, callback_url, key, self._secret_of(caller))
 

@@ -14,6 +14,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import credit_risk
 from credit_risk.contract.application import EXAMPLE, FIELDS, CreditApplication
+from credit_risk.contract.conflicts import ConflictError, KeyReusedError
 from credit_risk.contract.customer import Reference, form_of
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import (
@@ -32,7 +33,8 @@ from credit_risk.contract.refusals import QUEUE_FULL
 from credit_risk.serving.http.access import BODY_LIMITS
 from credit_risk.serving.http.job_schemas import JobDocument, JobList
 from credit_risk.serving.http.openapi_jobs import describe_jobs, may_be_a_job
-from credit_risk.serving.http.openapi_parts import Error, operation, ref
+from credit_risk.serving.http.openapi_parts import Error, idempotency_key, operation, ref
+from credit_risk.serving.idempotency import CONFLICT
 
 # Each as it may be answered; the status and what it means come from its class.
 ERRORS: tuple[RequestError, ...] = (
@@ -68,6 +70,7 @@ SPLIT = {
 }
 CSV = f"{','.join(FIELDS)}\n{','.join(map(str, EXAMPLE.model_dump().values()))}\n"
 REFERENCE = TypeAdapter(Reference).json_schema()
+KEY = "Text of your own, which makes asking again safe: for a day, the same request with it gets the same answer."
 NO_OTHERS: Mapping[str, Any] = {}
 INFRASTRUCTURE = {
     "/livez": "200 while the process runs.",
@@ -103,9 +106,12 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
     schemas["$defs"]["Decision"]["properties"]["reference"] = REFERENCE | {"examples": told["examples"]}
     decision = ref("Decision")
     application: dict[str, Any] = ref("CreditApplication")
-    errors = ERRORS
+    always = ERRORS
+    if jobs:
+        always = (*ERRORS, ConflictError(CONFLICT, 1), KeyReusedError())
+    errors = always
     if on_file:
-        errors = (*ERRORS, NOT_ON_FILE)
+        errors = (*always, NOT_ON_FILE)
         schemas["$defs"]["CustomerApplication"] = _customer_schema(on_file)
         application = {"anyOf": [application, ref("CustomerApplication")]}
     applications = {"type": "array", "items": application, "maxItems": MAX_BATCH}
@@ -124,7 +130,7 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
             f"Decide a row of numbers in the order of the features in /model-card.json, or up to {MAX_BATCH} rows.",
             {"anyOf": [ROW, {"type": "array", "items": ROW, "maxItems": MAX_BATCH}]},
             {"anyOf": [decision, decisions]},
-            ERRORS,
+            always,
         ),
         "/classify_table": _post(
             "classify_table",
@@ -137,6 +143,8 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
     }
     tags = [{"name": "Decisions"}]
     if jobs:
+        for described in paths.values():
+            _may_have_a_key(described["post"])
         may_be_a_job(paths["/classify"]["post"])
         paths |= describe_jobs(CSV)
         tags.append({"name": "Jobs", "description": "Files of applications, which workers decide in the background."})
@@ -177,6 +185,13 @@ def _post(
     decided = {"200": {"description": "Decided.", "content": {"application/json": {"schema": answer}}}}
     request_body = {"required": True, "content": content}
     return {"post": operation("Decisions", name, summary, decided, errors, requestBody=request_body)}
+
+
+def _may_have_a_key(decide: dict[str, Any]) -> None:
+    """Add to the description of an endpoint that it takes an Idempotency-Key."""
+    decide["parameters"] = [idempotency_key(KEY)]
+    again = {"schema": {"const": "true"}, "description": "Only if an earlier request with the key was decided so."}
+    decide["responses"]["200"]["headers"] = {"Idempotency-Replayed": again}
 
 
 def _get(summary: str) -> dict[str, Any]:
