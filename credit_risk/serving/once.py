@@ -83,6 +83,7 @@ class Use:
         positions = {decision_id(self.claim.seed, position): position for position in range(size)}
         answers = await asyncio.to_thread(self._find, positions)
         self.was_on_record = len(answers) == size
+        logger.info("A request with an Idempotency-Key was cut short; on record: %d of %d", len(answers), size)
         return {positions[each]: answer for each, answer in answers.items()}
 
     def ids_without(self, found: Mapping[int, bytes]) -> Callable[[], str]:

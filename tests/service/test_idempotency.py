@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from credit_risk.deciding.decided import Decided
+from credit_risk.jobs.ids import new_id
 from credit_risk.jobs.store import JobStore, StoreError
 from credit_risk.record.files import RecordFiles
 from credit_risk.serving import once as module
@@ -65,7 +67,7 @@ def records() -> Counter[str]:
 
 
 def is_again(answer: httpx.Response) -> bool:
-    return answer.headers.get("idempotency-replayed") == "true"
+    return bool(answer.headers.get("idempotency-replayed") == "true")
 
 
 @pytest.mark.parametrize("way", WAYS, ids=["fast", "long"])
@@ -144,7 +146,7 @@ def test_a_key_under_way_is_told_to_wait(client: TestClient, key: str, store: Jo
 
 def crash(store: JobStore, key: str, since: float, body: bytes = b"x", path: str = "classify") -> None:
     """Leave the claim of a request that ended with its worker."""
-    claim = module.Claim(module.new_id(), module.sha256(path.encode() + b"\n" + body).hexdigest(), since)
+    claim = module.Claim(new_id(), sha256(path.encode() + b"\n" + body).hexdigest(), since)
     assert store.claim_key(name_of(None, key), claim.text, KEPT_SECONDS) is None
 
 
