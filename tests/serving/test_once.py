@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,6 +143,6 @@ def test_too_many_at_a_time_are_refused(once: Once, monkeypatch: pytest.MonkeyPa
 def test_what_is_found_is_left_out_and_put_back() -> None:
     parts = [["a", "b"], ["c"], [], ["d"]]
     found = {1: b"B", 2: b"C"}
-    left = without(parts, found)  # type: ignore[arg-type]
+    left: list[Any] = [*without(parts, found)]  # type: ignore[arg-type]
     assert left == [["a"], [], [], ["d"]]
     assert together([b"A", b"D"], found, 4) == [b"A", b"B", b"C", b"D"]
