@@ -40,7 +40,8 @@ class CreditRiskClassifier:
         self._decider = startup.decider(svc.current.terms, metrics.spent, self._model_server)
         runner = AdaptiveRunner(self._decider, startup.batching, metrics)
         decoder = Decoder(startup.model.encoder.names)
-        self.endpoints = Endpoints(runner, metrics, decoder, svc.current.on_file if startup.features else None)
+        on_file = svc.current.on_file if startup.features else None
+        self.endpoints = Endpoints(runner, metrics, decoder, on_file, once=startup.once(svc.current.terms))
 
     @bentoml.on_deployment
     def prepare() -> None:  # called once, in the parent process, which has no instance

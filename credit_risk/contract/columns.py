@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from credit_risk.contract.application import FIELDS
-from credit_risk.contract.customer import Asked
+from credit_risk.contract.customer import Part
 from credit_risk.contract.errors import Detail, InvalidRequestError
 from credit_risk.contract.faults import extra, missing
 from credit_risk.contract.parsing import check_applications
 
-CUSTOMER = "customer"
+CUSTOMER, REFERENCE = "customer", "reference"
 MOST_COLUMNS = 100  # that are told by name if they are too many
 UNNAMED = "a column without a name, such as the index of a DataFrame; write the table with index=False"
 
@@ -27,7 +27,7 @@ class Columns:
         if len(names) > MOST_COLUMNS:
             detail = Detail(loc=[], msg=f"has {len(names)} columns; send {', '.join(FIELDS)} alone", type="too_long")
             raise InvalidRequestError("The table has too many columns", [detail])
-        known = FIELDS if on_file is None else (*FIELDS, CUSTOMER)
+        known = (*FIELDS, REFERENCE) if on_file is None else (*FIELDS, REFERENCE, CUSTOMER)
         left_out = on_file or () if CUSTOMER in names else ()
         if set(names).isdisjoint({*FIELDS, CUSTOMER}):  # perhaps a row of values, which no error may repeat
             message = f"the columns must be {', '.join(FIELDS)}; CSV names them in its first line, separated by commas"
@@ -42,7 +42,7 @@ class Columns:
         self._names = tuple(names)
         self._on_file = on_file
 
-    def applications(self, rows: Sequence[Sequence[Any]]) -> Sequence[Asked]:
+    def applications(self, rows: Sequence[Sequence[Any]]) -> Part:
         """Make applications of rows. Raises InvalidRequestError with each fault of the first invalid one."""
         for position, row in enumerate(rows):
             if len(row) != len(self._names):

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from credit_risk.contract.application import CATEGORIES, NULLABLE
-from credit_risk.contract.columns import CUSTOMER, Columns
-from credit_risk.contract.customer import Asked
+from credit_risk.contract.columns import CUSTOMER, REFERENCE, Columns
+from credit_risk.contract.customer import Part
 from credit_risk.contract.errors import Detail, InvalidRequestError
 from credit_risk.contract.parts import ROWS, check_count, check_size, from_position
 
@@ -21,10 +21,10 @@ MOST_OF_A_HEADER = 4096  # bytes
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
 
-def parse_csv(body: bytes, on_file: frozenset[str] | None) -> Iterator[Sequence[Asked]]:
+def parse_csv(body: bytes, on_file: frozenset[str] | None) -> Iterator[Part]:
     """Parse CSV a part at a time. The first line names the columns; an empty cell is unknown.
 
-    `on_file` is that of `parse_in_parts`.
+    `on_file` is that of `parse_asked`.
 
     Raises InvalidRequestError with a detail for each fault of the columns, or of the first invalid row.
     """
@@ -42,7 +42,7 @@ def parse_csv(body: bytes, on_file: frozenset[str] | None) -> Iterator[Sequence[
         raise _refused(f"what ends in line {lines.line_num} is not CSV: {error}") from None
 
 
-def _parse(lines: Iterator[list[str]], on_file: frozenset[str] | None) -> Iterator[Sequence[Asked]]:
+def _parse(lines: Iterator[list[str]], on_file: frozenset[str] | None) -> Iterator[Part]:
     names = next(lines, [])
     columns = Columns(names, on_file)
     readers = [_reader_of(name) for name in names]
@@ -67,7 +67,7 @@ def _cells(readers: Sequence[Callable[[str], Cell]], line: list[str]) -> Sequenc
 
 
 def _reader_of(name: str) -> Callable[[str], Cell]:
-    if name in CATEGORIES or name == CUSTOMER:
+    if name in CATEGORIES or name in (CUSTOMER, REFERENCE):
         return str
     return _number_or_nothing if name in NULLABLE else _number
 

@@ -67,3 +67,11 @@ class Decision(BaseModel):
     policy: Annotated[
         str, Field(description="Version of the policy: the start of its content's hash.", examples=["1f0c9d3ab2e4"])
     ]
+    reference: Annotated[
+        str | None,
+        Field(
+            description="The lender's own id of the application, if it was sent.",
+            examples=["A-2026-0017"],
+            exclude_if=lambda reference: reference is None,
+        ),
+    ] = None

@@ -118,7 +118,7 @@ def _field_message(field: str, kind: str) -> str:
     match kind:
         case "extra_forbidden" if field == "customer":
             return "this service has no fields on file; remove it, and send all fields"
-        case _ if field == "customer":
+        case _ if kind != "extra_forbidden" and field in ("customer", "reference"):
             return f"must be a text of 1 to {LONGEST} printable characters"
         case "missing":
             return "required; send null if it is unknown" if field in NULLABLE else "required; send it"

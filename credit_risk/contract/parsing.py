@@ -4,40 +4,43 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import Annotated, Any
 
 from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
 from credit_risk.contract.application import FIELDS, CreditApplication
-from credit_risk.contract.customer import Asked, CustomerApplication, form_of
+from credit_risk.contract.customer import Asked, CustomerApplication, Part, Referenced, form_of
 from credit_risk.contract.errors import Detail, InvalidRequestError
 from credit_risk.contract.faults import MAX_BATCH, fault_error, missing, summary
 from credit_risk.contract.parts import OBJECTS, check_size, parse_parts, parts_of
 
 MOST_TOKENS = 500  # an application has 13
 _CUSTOMER = b'"customer"'
+_REFERENCE = b'"reference"'
 
 _applications = TypeAdapter(Annotated[list[CreditApplication], Field(max_length=MAX_BATCH), FailFast()])
 
 
-def parse_asked(body: bytes, on_file: frozenset[str]) -> Asked:
-    """Parse a JSON object as one application, which may name a customer and leave out the fields that are on file.
+def parse_asked(body: bytes, on_file: frozenset[str] | None = None) -> Asked | Referenced:
+    """Parse a JSON object as one application, which may have a reference.
 
-    Raises InvalidRequestError with a detail for each fault.
+    `on_file` are the fields that it may leave out if it names a customer; without it, it may name none. Raises
+    InvalidRequestError with a detail for each fault.
     """
-    if _CUSTOMER not in body:
+    referenced = _REFERENCE in body
+    if not referenced and (on_file is None or _CUSTOMER not in body):
         return parse_application(body)
     check_size(body, MOST_TOKENS)
     try:
-        form = form_of(on_file).model_validate_json(body)
+        form: Any = form_of(on_file, referenced=referenced).model_validate_json(body)
     except ValidationError as error:
         raise fault_error(body, error) from None
     asked = _asked([form])
     if body.count(b":") != len(form.model_fields_set):
         _refuse_duplicates(body)
-    return asked[0]
+    return Referenced(asked[0], form.reference) if referenced else asked[0]
 
 
 def parse_application(body: bytes) -> CreditApplication:
@@ -68,49 +71,53 @@ def parse_applications(body: bytes) -> list[CreditApplication]:
     return applications
 
 
-def parse_all_asked(body: bytes, on_file: frozenset[str]) -> Sequence[Asked]:
-    """Parse a JSON array of applications, which may name customers and leave out the fields that are on file.
+def parse_all_asked(body: bytes, on_file: frozenset[str] | None) -> Part:
+    """Parse a JSON array of applications, each as `parse_asked` does.
 
     Raises InvalidRequestError as `parse_applications` does.
     """
-    if _CUSTOMER not in body:
+    referenced = _REFERENCE in body
+    if not referenced and (on_file is None or _CUSTOMER not in body):
         return parse_applications(body)
     try:
-        forms = _forms(on_file).validate_json(body)
+        forms = _forms(on_file, referenced=referenced).validate_json(body)
     except ValidationError as error:
         raise fault_error(body, error) from None
     asked = _asked(forms, first=0)
     if body.count(b":") != sum(len(form.model_fields_set) for form in forms):
         _refuse_duplicates(body)
-    return asked
+    return _with_references(asked, forms) if referenced else asked
 
 
-def check_applications(items: Sequence[Mapping[str, object]], on_file: frozenset[str] | None) -> Sequence[Asked]:
+def check_applications(items: Sequence[Mapping[str, object]], on_file: frozenset[str] | None) -> Part:
     """Make applications of the rows of a table. Raises InvalidRequestError as `parse_applications` does.
 
-    `on_file` is that of `parse_in_parts`.
+    `on_file` is that of `parse_asked`.
     """
+    names = items[0] if items else {}
+    referenced = "reference" in names
     try:
-        if on_file is None or not items or "customer" not in items[0]:
+        if not referenced and "customer" not in names:
             return _applications.validate_python(items)
-        return _asked(_forms(on_file).validate_python(items), first=0)
+        forms = _forms(on_file, referenced=referenced).validate_python(items)
+        asked = _asked(forms, first=0)
+        return _with_references(asked, forms) if referenced else asked
     except ValidationError as error:
         raise fault_error(b"[]", error) from None
 
 
-def parse_in_parts(body: bytes, on_file: frozenset[str] | None = None) -> Iterator[Sequence[Asked]]:
+def parse_in_parts(body: bytes, on_file: frozenset[str] | None = None) -> Iterator[Part]:
     """Parse a JSON array of applications a part at a time, so that the caller can do other work in between.
 
-    `on_file` are the fields that an application with a customer may leave out; without it, none may name one. Raises
-    InvalidRequestError as `parse_applications` does.
+    `on_file` is that of `parse_asked`. Raises InvalidRequestError as `parse_applications` does.
     """
-    parse = parse_applications if on_file is None else partial(parse_all_asked, on_file=on_file)
+    parse: Callable[[bytes], Sequence[Any]] = partial(parse_all_asked, on_file=on_file)
     return parse_parts(body, parts_of(body), parse, parse, OBJECTS)
 
 
 @cache
-def _forms(on_file: frozenset[str]) -> TypeAdapter[list[Any]]:
-    form: Any = form_of(on_file)
+def _forms(on_file: frozenset[str] | None, *, referenced: bool) -> TypeAdapter[list[Any]]:
+    form: Any = form_of(on_file, referenced=referenced)
     return TypeAdapter(Annotated[list[form], Field(max_length=MAX_BATCH), FailFast()])
 
 
@@ -131,8 +138,12 @@ def _asked(forms: Sequence[Any], first: int | None = None) -> list[Asked]:
     return asked
 
 
+def _with_references(asked: Sequence[Asked], forms: Sequence[Any]) -> list[Referenced]:
+    return [Referenced(each, form.reference) for each, form in zip(asked, forms, strict=True)]
+
+
 def _refuse_duplicates(body: bytes) -> None:
-    """Refuse the first application in which a key is given twice. There is none if a customer's id has a colon."""
+    """Refuse the first application in which a key is given twice. There is none if an id of the lender has a colon."""
     parsed = json.loads(body, object_pairs_hook=list)
     is_single = body.lstrip().startswith(b"{")
     objects = [parsed] if is_single else parsed

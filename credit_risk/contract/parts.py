@@ -34,7 +34,7 @@ ROWS = MostTokens(part=10_000, whole=400_000)  # a part has up to 8,500, if its 
 def parts_of(body: bytes, closing: bytes = b"}") -> Iterator[bytes]:
     """Split a JSON array of flat objects, or of flat arrays, into arrays of about PART_BYTES each.
 
-    Only a customer's id may contain a brace or a bracket. Else each closing one ends an item, so that if the array is
+    Only ids of the lender may contain a brace or a bracket. Else each closing one ends an item, so that if the array is
     invalid, one of its parts is, too.
     """
     start = _ARRAY_START.match(body)
@@ -45,7 +45,7 @@ def parts_of(body: bytes, closing: bytes = b"}") -> Iterator[bytes]:
     least, misses = position + PART_BYTES, 0  # where the part may end, and how often something else ended
     while (end := body.find(closing, least)) >= 0:
         between = _BETWEEN[closing].match(body, end + 1)
-        if between is None:  # it stands in a customer's id, or ends the array
+        if between is None:  # it stands in an id of the lender, or ends the array
             least, misses = end + 1, misses + 1
             if misses > MAX_BATCH:
                 break

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from credit_risk.contract.columns import Columns
 from credit_risk.contract.csv_table import parse_csv
-from credit_risk.contract.customer import Asked
+from credit_risk.contract.customer import Part
 from credit_risk.contract.errors import Detail, InvalidRequestError
 from credit_risk.contract.parsing import parse_in_parts
 from credit_risk.contract.parts import ROWS, check_size, parse_parts, parts_of, tokens
@@ -35,10 +35,10 @@ class _Head(BaseModel):
     data: Annotated[list[Any], Field(max_length=0)]
 
 
-def parse_table(body: bytes, on_file: frozenset[str] | None = None) -> Iterator[Sequence[Asked]]:
+def parse_table(body: bytes, on_file: frozenset[str] | None = None) -> Iterator[Part]:
     """Parse a table a part at a time, so that the caller can do other work in between.
 
-    What it holds tells how it is written, whatever its content type says. `on_file` is that of `parse_in_parts`.
+    What it holds tells how it is written, whatever its content type says. `on_file` is that of `parse_asked`.
 
     Raises InvalidRequestError with a detail for each fault of the columns, or of the first invalid row.
     """
@@ -50,7 +50,7 @@ def parse_table(body: bytes, on_file: frozenset[str] | None = None) -> Iterator[
     return _parse_split(body, on_file) if start[1] == b"{" else parse_csv(body, on_file)
 
 
-def _parse_split(body: bytes, on_file: frozenset[str] | None) -> Iterator[Sequence[Asked]]:
+def _parse_split(body: bytes, on_file: frozenset[str] | None) -> Iterator[Part]:
     found = _DATA.search(body)  # a key, because within a text its quotation marks are escaped
     whole = body.rstrip(_SPACE)
     if found is None or not whole.endswith(b"}"):
@@ -66,7 +66,7 @@ def _parse_split(body: bytes, on_file: frozenset[str] | None) -> Iterator[Sequen
 
     rows = b"[" + whole[found.end() : -1]
 
-    def parse(part: bytes) -> Sequence[Asked]:
+    def parse(part: bytes) -> Sequence[Any]:
         try:
             items = from_json(part)
         except ValueError:
@@ -75,7 +75,7 @@ def _parse_split(body: bytes, on_file: frozenset[str] | None) -> Iterator[Sequen
             raise _refused("send each row of data as an array of cells", "list_type")
         return columns.applications(items)
 
-    def parse_whole(_: bytes) -> Sequence[Asked]:
+    def parse_whole(_: bytes) -> Sequence[Any]:
         try:
             return parse(rows)
         except InvalidRequestError as error:

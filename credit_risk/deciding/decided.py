@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from credit_risk.contract.application import CreditApplication
@@ -33,6 +33,8 @@ class Origin(NamedTuple):
 
     request_id: str
     caller: str | None  # name of the API key
+    reference: str | None = None  # the lender's own id of the application
+    ids: Callable[[], str] | None = None  # makes the ids of its decisions, in order, or raises RequestError
 
 
 class Decided(NamedTuple):

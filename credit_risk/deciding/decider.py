@@ -11,11 +11,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import repeat
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 from uuid_utils import uuid7
 
 from credit_risk.contract.application import EXAMPLE, CreditApplication
+from credit_risk.contract.customer import Referenced
 from credit_risk.contract.decision import score_of
 from credit_risk.contract.errors import RequestError
 from credit_risk.contract.faults import located
@@ -84,7 +85,7 @@ class Decider:
             return [error if isinstance(outcome, Decided) else outcome for outcome in outcomes]
         return outcomes
 
-    async def decide_all(self, parts: Iterable[Sequence[Case]], origin: Origin) -> list[Decided]:
+    async def decide_all(self, parts: Iterable[Sequence[Case] | Sequence[Referenced]], origin: Origin) -> list[Decided]:
         """Decide the applications of one request, in order, by the same terms; equal ones are scored once.
 
         The event loop turns after each part, so that other requests are answered in between. A thread would delay them
@@ -95,7 +96,8 @@ class Decider:
         terms, scoring = self._terms(), ScoringOnce(self._scoring)
         decisions: list[Decided] = []
         for part in parts:
-            for outcome in await self._decide_together(part, [origin] * len(part), terms, scoring):
+            cases, origins = _apart(part, origin)
+            for outcome in await self._decide_together(cases, origins, terms, scoring):
                 if isinstance(outcome, Exception):
                     raise located(outcome, len(decisions))
                 decisions.append(outcome)
@@ -146,9 +148,11 @@ class Decider:
         self._observe("predict", scored - begun)
         time = datetime.now(UTC).isoformat()
         outcomes: Outcomes = [
-            _decision(self._new_id(), terms, time, application, file, origin, row, score)
-            if isinstance(score, Score)
-            else score
+            score
+            if not isinstance(score, Score)
+            else _decision(self._new_id(), terms, time, application, file, origin, row, score)
+            if origin.ids is None
+            else _decision_of(origin.ids, terms, time, application, file, origin, row, score)
             for application, file, origin, row, score in zip(applications, files, origins, rows, scores, strict=False)
         ]
         self._observe("encode", perf_counter() - scored)
@@ -158,6 +162,22 @@ class Decider:
         begun = perf_counter()
         await self._log.append(decisions)
         self._observe("record", perf_counter() - begun)
+
+
+def _apart(part: Sequence[Case] | Sequence[Referenced], origin: Origin) -> tuple[Sequence[Case], Sequence[Origin]]:
+    """Put the references of a part, all of which is `Referenced` or nothing, where the decisions come from."""
+    if not part or not isinstance(part[0], Referenced):
+        return cast("Sequence[Case]", part), [origin] * len(part)
+    referenced = cast("Sequence[Referenced]", part)
+    return [each.application for each in referenced], [origin._replace(reference=each.reference) for each in referenced]
+
+
+def _decision_of(ids: Callable[[], str], *of: Any) -> Decided | RequestError:
+    """Make a decision with an id that its request has brought, unless that says no."""
+    try:
+        return _decision(ids(), *of)
+    except RequestError as error:
+        return error
 
 
 def _decision(

@@ -27,28 +27,38 @@ _PLAIN = re.compile(r"[\w.:-]*", re.ASCII).fullmatch
 _WARNING_JSON = {warning.code: warning.model_dump_json() for warning in WARNINGS}
 
 
-class Renderer:
-    """Renders the decisions of one model, policy and catalogue."""
+class AnswerRenderer:
+    """Renders the answers of one model, policy and catalogue."""
 
-    def __init__(self, model: StoredModel, policy: Policy, catalogue: Catalogue, release: str) -> None:
-        """`release` names the version and the commit of the code that decides."""
+    def __init__(self, model: str, policy: str, catalogue: Catalogue) -> None:
+        """`model` is its tag, and `policy` its version."""
         self._reason_json = {c: Reason(code=c, text=t).model_dump_json() for c, t in catalogue.reasons.items()}
-        self._answered_with = f'"model":"{model.tag}","policy":"{policy.version}"}}'
-        self._recorded_with = (
-            f'"model":"{model.tag}","model_sha256":"{model.sha256}","model_digest":"{model.digest}",'
-            f'"policy":"{policy.sha256}","catalogue":"{catalogue.sha256}","service":{json.dumps(release)}'
-        )
-        self.basis = Basis(policy.content, catalogue.content, model.tag, model.digest, model.files)
+        self._answered_with = f'"model":"{model}","policy":"{policy}"'
 
     def answer(self, decided: Decided) -> bytes:
         """Render the answer, byte for byte what `Decision.model_dump_json` would give."""
         reasons = ",".join([self._reason_json[code] for code, _ in decided.reasons])
         warnings = ",".join([_WARNING_JSON[code] for code in decided.warnings])
+        reference = decided.origin.reference
+        said = "" if reference is None else _reference_json(reference)
         return (
             f'{{"Status":"{decided.status}","probability_of_default":{round(decided.probability, 4)},'
             f'"score":{decided.score},"reasons":[{reasons}],"warnings":[{warnings}],'
-            f'"decision_id":"{decided.decision_id}",{self._answered_with}'
+            f'"decision_id":"{decided.decision_id}",{self._answered_with}{said}}}'
         ).encode()
+
+
+class Renderer(AnswerRenderer):
+    """Renders the decisions of one model, policy and catalogue."""
+
+    def __init__(self, model: StoredModel, policy: Policy, catalogue: Catalogue, release: str) -> None:
+        """`release` names the version and the commit of the code that decides."""
+        super().__init__(str(model.tag), policy.version, catalogue)
+        self._recorded_with = (
+            f'"model":"{model.tag}","model_sha256":"{model.sha256}","model_digest":"{model.digest}",'
+            f'"policy":"{policy.sha256}","catalogue":"{catalogue.sha256}","service":{json.dumps(release)}'
+        )
+        self.basis = Basis(policy.content, catalogue.content, model.tag, model.digest, model.files)
 
     def record(self, decided: Decided) -> bytes:
         """Render the record, one line of JSON as `DecisionRecord` reads it."""
@@ -72,12 +82,13 @@ class Renderer:
         codes = ",".join([f'"{code}"' for code in warnings])
         on_file = "" if file is None else _file_json(file)
         by = "" if scored_by is None else f',"scored_by":"{scored_by}"'
+        said = "" if origin.reference is None else _reference_json(origin.reference)
         return (
             f'{{"schema":{SCHEMA},"decision_id":"{decision_id}","time":"{time}","application":{text.decode()},'
             f'"application_sha256":"{sha256(text).hexdigest()}","features":"{row.hex()}","margin":{margin!r},'
             f'"probability_of_default":{probability!r},"score":{score},"status":"{status}",'
             f'"reasons":[{_reasons_json(reasons)}],"warnings":[{codes}],{self._recorded_with},'
-            f"{_origin_json(origin)}{on_file}{by}}}\n"
+            f"{_origin_json(origin)}{on_file}{by}{said}}}\n"
         ).encode()
 
 
@@ -92,6 +103,10 @@ def _file_json(file: File) -> str:
         f',"on_file":{{"customer":{json.dumps(file.customer)},"store":{_quoted(file.source)},"as_of":{{{times}}},'
         f'"stale":{_names_json(file.stale)},"missing":{_names_json(file.missing)}}}'
     )
+
+
+def _reference_json(reference: str) -> str:
+    return f',"reference":{json.dumps(reference)}'
 
 
 def _names_json(names: Sequence[str]) -> str:

@@ -40,6 +40,13 @@ for i = 9, #ARGV, 2 do redis.call('HINCRBY', KEYS[6], ARGV[i], ARGV[i + 1]) end
 return 1
 """
 
+# KEYS: key. ARGV: value before, value ("": none), milliseconds.
+REPLACE_KEY = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1
+"""
+
 
 class RedisJobs:
     """A JobStore in Redis."""
@@ -50,6 +57,7 @@ class RedisJobs:
             url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, decode_responses=True
         )
         self._replace = self._redis.register_script(REPLACE)
+        self._replace_key = self._redis.register_script(REPLACE_KEY)
 
     def add(self, job: Job) -> None:
         self._swap(job, 0, job, job.size, {})
@@ -95,6 +103,11 @@ class RedisJobs:
     def set_key(self, name: str, value: str, seconds: float) -> None:
         with self._asking():
             self._redis.set(_name("key", name), value, px=int(seconds * 1000))
+
+    def replace_key(self, name: str, before: str, after: str | None, seconds: float) -> bool:
+        with self._asking():
+            arguments: list[Any] = [before, after or "", int(seconds * 1000)]
+            return bool(self._replace_key(keys=[_name("key", name)], args=arguments))
 
     def drop_key(self, name: str) -> None:
         with self._asking():

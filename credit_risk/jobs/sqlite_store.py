@@ -22,6 +22,7 @@ CREATE INDEX IF NOT EXISTS jobs_of_caller ON jobs (caller, id);
 CREATE INDEX IF NOT EXISTS jobs_due ON jobs (due);
 CREATE INDEX IF NOT EXISTS jobs_in_state ON jobs (state, created);
 CREATE TABLE IF NOT EXISTS keys (name TEXT PRIMARY KEY, value TEXT NOT NULL, until REAL NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS keys_until ON keys (until);
 CREATE TABLE IF NOT EXISTS totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 """
 COLUMNS = "(id, version, caller, state, created, due, size, job)"
@@ -88,6 +89,13 @@ class SqliteJobs:
     def set_key(self, name: str, value: str, seconds: float) -> None:
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", (name, value, time.time() + seconds))
+
+    def replace_key(self, name: str, before: str, after: str | None, seconds: float) -> bool:
+        with self._transaction() as db:
+            removed = db.execute("DELETE FROM keys WHERE name = ? AND value = ?", (name, before))
+            if removed.rowcount == 1 and after is not None:
+                db.execute("INSERT INTO keys VALUES (?, ?, ?)", (name, after, time.time() + seconds))
+            return removed.rowcount == 1
 
     def drop_key(self, name: str) -> None:
         with self._transaction() as db:

@@ -70,6 +70,9 @@ class JobStore(Protocol):
     def set_key(self, name: str, value: str, seconds: float) -> None:
         """Give a name another value."""
 
+    def replace_key(self, name: str, before: str, after: str | None, seconds: float) -> bool:
+        """Give a name another value, or none, in the place of what it was. False if it is that no more."""
+
     def drop_key(self, name: str) -> None:
         """Forget a name."""
 

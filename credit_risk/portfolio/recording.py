@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from credit_risk.contract.customer import Asked, Part, Referenced, is_reference
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.decider import Decider, new_decision_id
 from credit_risk.deciding.log import NoLog
@@ -51,9 +52,17 @@ class Recorder:
 
     def decide(self, chunk: Chunk) -> list[Decided]:
         """Decide the n applications of a chunk, in order."""
-        applications = applications_of(chunk.columns)
+        applications = _referenced(applications_of(chunk.columns), chunk.passed.get("reference"))
         parts = [applications[begin : begin + PART] for begin in range(0, len(applications), PART)]
         return asyncio.run(self._decider.decide_all(parts, self._origin))
+
+
+def _referenced(applications: Sequence[Asked], column: pa.Array | None) -> Part:
+    """Give applications the references in a column of the file. What is no reference there is not put on record."""
+    if column is None:
+        return applications
+    references = [reference if is_reference(reference) else None for reference in column.to_pylist()]
+    return list(map(Referenced, applications, references))
 
 
 class Recording(AbstractContextManager[Any]):

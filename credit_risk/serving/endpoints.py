@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
@@ -13,22 +13,25 @@ from typing import NamedTuple
 
 from uuid_utils import uuid7
 
-from credit_risk.contract.customer import Asked
+from credit_risk.contract.customer import Asked, Part, Referenced
 from credit_risk.contract.errors import FailedError, RequestError
-from credit_risk.contract.parsing import parse_application, parse_asked, parse_in_parts
+from credit_risk.contract.parsing import parse_asked, parse_in_parts
 from credit_risk.contract.rows import is_single
 from credit_risk.contract.tables import parse_table
 from credit_risk.deciding.decided import Origin
 from credit_risk.deciding.log import PART
 from credit_risk.model.decoding import Decoder
 from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.once import Once, Use, together, without
 from credit_risk.serving.runner import AdaptiveRunner
 
 logger = logging.getLogger("credit_risk")
 
 Headers = list[tuple[bytes, bytes]]
-Parse = Callable[[bytes], Asked]
-ParseParts = Callable[[bytes], Iterable[Sequence[Asked]]]  # all are known to be valid after the last
+Parse = Callable[[bytes], Asked | Referenced]
+ParseParts = Callable[[bytes], Iterable[Part]]  # all are known to be valid after the last
+
+Decide = Callable[..., Awaitable[bytes]]  # takes a Request, its Origin and, if it has a key, its Use
 
 
 class Request(NamedTuple):
@@ -38,6 +41,7 @@ class Request(NamedTuple):
     request_id: bytes | None  # the caller's own, if it sent one
     caller: str | None  # name of its API key
     begun: float  # perf_counter; when its last byte came, at the earliest
+    key: bytes | None = None  # the caller's Idempotency-Key
 
 
 class Answer(NamedTuple):
@@ -57,46 +61,57 @@ class Endpoints:
         metrics: Metrics,
         decoder: Decoder,
         on_file: Callable[[], frozenset[str]] | None = None,
+        *,
+        once: Once,
     ) -> None:
         """`on_file` names the fields that an application may leave out; without it, none may name a customer."""
         self._runner = runner
+        self._once = once
         self._on_file = on_file
         self.metrics = metrics
         self._decoder = decoder
-        parse: Parse = parse_application if on_file is None else self._parse_asked
+        parse: Parse = parse_asked if on_file is None else self._parse_asked
         self._classify = partial(self._decide_one, parse)
 
     async def classify(self, request: Request) -> Answer:
         """Decide one application, sent as a JSON object."""
-        return await self._answer(self._classify, request)
+        return await self._answer("classify", self._classify, request)
 
     async def classify_batch(self, request: Request) -> Answer:
         """Decide many applications, sent as a JSON array. The decisions come in the same order."""
-        return await self._answer(partial(self._decide_many, self._parse_in_parts), request)
+        return await self._answer("classify_batch", partial(self._decide_many, self._parse_in_parts), request)
 
     async def classify_array(self, request: Request) -> Answer:
         """Decide a row of numbers in the order of the model's features, or an array of rows."""
+        decide = partial(self._decide_many, self._decoder.parse_in_parts)
         if is_single(request.body):
-            return await self._answer(partial(self._decide_one, self._decoder.parse_row), request)
-        return await self._answer(partial(self._decide_many, self._decoder.parse_in_parts), request)
+            decide = partial(self._decide_one, self._decoder.parse_row)
+        return await self._answer("classify_array", decide, request)
 
     async def classify_table(self, request: Request) -> Answer:
         """Decide the rows of a table as pandas writes it, or of CSV. The decisions come in the same order."""
-        return await self._answer(partial(self._decide_many, self._parse_table), request)
+        return await self._answer("classify_table", partial(self._decide_many, self._parse_table), request)
 
-    def _parse_asked(self, body: bytes) -> Asked:
-        return parse_asked(body, self._on_file() if self._on_file else frozenset())
+    def _parse_asked(self, body: bytes) -> Asked | Referenced:
+        return parse_asked(body, self._on_file and self._on_file())
 
-    def _parse_in_parts(self, body: bytes) -> Iterator[Sequence[Asked]]:
+    def _parse_in_parts(self, body: bytes) -> Iterator[Part]:
         return parse_in_parts(body, self._on_file and self._on_file())
 
-    def _parse_table(self, body: bytes) -> Iterator[Sequence[Asked]]:
+    def _parse_table(self, body: bytes) -> Iterator[Part]:
         return parse_table(body, self._on_file and self._on_file())
 
-    async def _decide_one(self, parse: Parse, request: Request, origin: Origin) -> bytes:
+    async def _decide_one(self, parse: Parse, request: Request, origin: Origin, use: Use | None = None) -> bytes:
+        if use is not None:
+            if found := await use.found(1):
+                return found[0]
+            origin = origin._replace(ids=partial(use.id_of, 0))
         begun = perf_counter()
         self._runner.refuse_late(begun, request.begun)
         application = parse(request.body)
+        if isinstance(application, Referenced):
+            application, reference = application
+            origin = origin._replace(reference=reference)
         self.metrics.spent("validate", perf_counter() - begun)
         decided = await self._runner.run(application, origin, request.begun)
         begun = perf_counter()
@@ -104,14 +119,19 @@ class Endpoints:
         self.metrics.spent("encode", perf_counter() - begun)
         return answer
 
-    async def _decide_many(self, parse: ParseParts, request: Request, origin: Origin) -> bytes:
-        parts: deque[Sequence[Asked]] = deque()  # all are known to be valid before the first is decided
+    async def _decide_many(self, parse: ParseParts, request: Request, origin: Origin, use: Use | None = None) -> bytes:
+        parts: deque[Part] = deque()  # all are known to be valid before the first is decided
         begun = perf_counter()
         for part in parse(request.body):
             parts.append(part)
             self.metrics.spent("validate", perf_counter() - begun)
             await asyncio.sleep(0)  # single requests are answered in between
             begun = perf_counter()
+        found: Mapping[int, bytes] = {}
+        if use is not None:
+            size = sum(map(len, parts))
+            found = await use.found(size)
+            parts, origin = deque(without(parts, found)), origin._replace(ids=use.ids_without(found))
         decisions = await self._runner.run_many(_emptied(parts), origin)
         answers: list[bytes] = []
         for first in range(0, len(decisions), PART):
@@ -119,14 +139,20 @@ class Endpoints:
             answers += [decided.renderer.answer(decided) for decided in decisions[first : first + PART]]
             self.metrics.spent("encode", perf_counter() - begun)
             await asyncio.sleep(0)
-        return b"[" + b",".join(answers) + b"]"
+        return b"[" + b",".join(together(answers, found, size) if found else answers) + b"]"
 
-    async def _answer(self, decide: Callable[[Request, Origin], Awaitable[bytes]], request: Request) -> Answer:
+    async def _answer(self, name: str, decide: Decide, request: Request) -> Answer:
         origin = Origin(request_id_of(request.request_id), request.caller)
         # No error is kept here: its traceback refers to this frame, and the circle would keep the request in memory
         # until the garbage collector comes, which is rarely.
+        is_again = False
         try:
-            body = await decide(request, origin)
+            if request.key is None:
+                body = await decide(request, origin)
+            else:
+                content = (name.encode(), b"\n", request.body)
+                deciding = partial(decide, request, origin)
+                body, is_again = await self._once.answer(request.caller, request.key, content, deciding)
         except RequestError as error:
             return refusal(error, origin.request_id)
         except Exception as error:
@@ -136,10 +162,12 @@ class Endpoints:
             (b"x-request-id", origin.request_id.encode()),
             (b"content-length", b"%d" % len(body)),
         ]
+        if is_again:
+            headers.append((b"idempotency-replayed", b"true"))
         return Answer(HTTPStatus.OK, headers, body)
 
 
-def _emptied(parts: deque[Sequence[Asked]]) -> Iterator[Sequence[Asked]]:
+def _emptied(parts: deque[Part]) -> Iterator[Part]:
     """Give the parts and keep none, because each takes as much memory as its decisions."""
     while parts:
         yield parts.popleft()

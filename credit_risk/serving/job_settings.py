@@ -39,7 +39,8 @@ class JobSettings(BaseSettings):
         str,
         Field(
             pattern=r"^(off|sqlite:///.+|rediss?://.+)$",
-            description="Where jobs are kept: `sqlite:///FILE`, or `redis://HOST:PORT/DB` to share them, or `off`.",
+            description="Where jobs and idempotency keys are kept: `sqlite:///FILE`, or `redis://HOST:PORT/DB` to "
+            "share them, or `off`.",
         ),
     ] = Field(default_factory=lambda: f"sqlite:///{home() / 'jobs' / 'jobs.sqlite'}")
     jobs_folder: Annotated[Path, Field(description="Folder of the jobs' files, which services and workers share.")] = (

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from time import perf_counter
 from typing import NamedTuple
 
-from credit_risk.contract.customer import Asked
+from credit_risk.contract.customer import Asked, Part
 from credit_risk.contract.errors import UnavailableError
 from credit_risk.contract.refusals import QUEUE_FULL, WAITED_TOO_LONG
 from credit_risk.deciding.decided import Decided, Origin
@@ -75,7 +75,7 @@ class AdaptiveRunner:
         finally:
             del decided  # an error in it would refer to this frame, and keep the request until the garbage is collected
 
-    async def run_many(self, parts: Iterable[Sequence[Asked]], origin: Origin) -> list[Decided]:
+    async def run_many(self, parts: Iterable[Part], origin: Origin) -> list[Decided]:
         """Decide the applications of one request, in order: all of them or, with an error, none."""
         decisions = await self._decider.decide_all(parts, origin)
         self._metrics.decided(decisions)

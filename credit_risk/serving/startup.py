@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from credit_risk.contract.errors import ModelError
@@ -11,14 +12,18 @@ from credit_risk.deciding.completion import Completion
 from credit_risk.deciding.decider import Decider, Observe
 from credit_risk.deciding.feature_store import FeatureStore
 from credit_risk.deciding.log import DecisionLog, Log, NoLog
+from credit_risk.deciding.on_record import OnRecord
 from credit_risk.deciding.rendering import Renderer
 from credit_risk.deciding.scoring import InProcessScoring
 from credit_risk.deciding.terms import CurrentTerms, Terms
 from credit_risk.model.lean_import import without_scikit_learn
 from credit_risk.model.store import StoredModel, load_model
 from credit_risk.record.writer import archive_at, open_writer
+from credit_risk.serving import job_store
 from credit_risk.serving.batching import Batching, load_batching
 from credit_risk.serving.features import check_store, open_store
+from credit_risk.serving.job_store import OFF
+from credit_risk.serving.once import Once
 from credit_risk.serving.release import release_of
 from credit_risk.serving.rulebook import Rulebook, load_rulebook
 from credit_risk.serving.scoring import check_model_server
@@ -27,6 +32,8 @@ from credit_risk.serving.settings import PROJECT, Settings, load_settings
 
 if TYPE_CHECKING:
     from credit_risk.deciding.model_server import ModelServer
+
+SECONDS = 60.0  # BentoML's own `traffic.timeout`
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Startup:
     release: str
     log: Log
     features: FeatureStore | None
+    request_seconds: float  # `traffic.timeout` in bentoconfiguration.yaml
 
     def terms(self, rulebook: Rulebook) -> Terms:
         """Make what decisions are made by and told in under a rulebook."""
@@ -69,6 +77,12 @@ class Startup:
         completer = Completion(self.features) if self.features else None
         return Decider(self.model.encoder, scoring, terms, self.log, observe, completer)
 
+    def once(self, terms: CurrentTerms) -> Once:
+        """Make what decides requests with an Idempotency-Key once."""
+        settings = self.settings
+        open_keys = None if settings.jobs == OFF else partial(job_store.open_store, settings)
+        return Once(open_keys, OnRecord(settings.decision_log, terms).answers, self.request_seconds)
+
 
 @without_scikit_learn()
 def start_up(configuration: Mapping[str, Any], rulebook: Rulebook | None = None) -> Startup:
@@ -88,7 +102,16 @@ def start_up(configuration: Mapping[str, Any], rulebook: Rulebook | None = None)
     if not model.batchable:
         batching = batching.model_copy(update={"enabled": False})
     rulebook = rulebook or load_rulebook(settings, model)
-    return Startup(settings, batching, rulebook, model, release_of(PROJECT), _open_log(settings), open_store(settings))
+    return Startup(
+        settings,
+        batching,
+        rulebook,
+        model,
+        release_of(PROJECT),
+        _open_log(settings),
+        open_store(settings),
+        configuration.get("traffic", {}).get("timeout", SECONDS),
+    )
 
 
 def _open_log(settings: Settings) -> Log:

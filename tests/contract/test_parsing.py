@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from credit_risk.contract.customer import Asked
+from credit_risk.contract.customer import Asked, Referenced
 from credit_risk.contract.errors import InvalidRequestError
 from credit_risk.contract.faults import MAX_BATCH, MAX_DETAILS
 from credit_risk.contract.parsing import parse_application, parse_applications, parse_in_parts
@@ -126,11 +126,11 @@ def test_a_long_unknown_key_is_cut() -> None:
     assert len(refused.value.body) < 1000
 
 
-def in_parts(body: bytes) -> list[Asked]:
+def in_parts(body: bytes) -> list[Asked | Referenced]:
     return [application for part in parse_in_parts(body) for application in part]
 
 
-def outcome(parse: Callable[[bytes], Sequence[Asked]], body: bytes) -> list[Asked] | None:
+def outcome(parse: Callable[[bytes], Sequence[Asked | Referenced]], body: bytes) -> list[Asked | Referenced] | None:
     """The applications; None where the body is refused."""
     try:
         return list(parse(body))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credit_risk.contract.application import EXAMPLE, FIELDS, CreditApplication
-from credit_risk.contract.customer import Asked, CustomerApplication
+from credit_risk.contract.customer import Asked, CustomerApplication, Referenced
 from credit_risk.contract.errors import Detail, InvalidRequestError
 from credit_risk.contract.faults import MAX_BATCH
 from credit_risk.contract.parsing import parse_in_parts
@@ -23,7 +23,7 @@ IN_COLUMNS: tuple[Write, ...] = (split, as_csv)
 SECRET = "31417"
 
 
-def table(body: bytes, on_file: frozenset[str] | None = None) -> list[Asked]:
+def table(body: bytes, on_file: frozenset[str] | None = None) -> list[Asked | Referenced]:
     return [application for part in parse_table(body, on_file) for application in part]
 
 

@@ -8,10 +8,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from credit_risk.contract.application import EXAMPLE, CreditApplication
+from credit_risk.contract.customer import is_reference
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.record import DecisionRecord
 from credit_risk.deciding.decided import Origin
@@ -66,7 +67,7 @@ def test_every_decision_is_on_record_as_it_was_made(model: StoredModel, syntheti
         assert record.model_sha256 == model.metadata["booster_sha256"]
         assert (record.policy, record.catalogue) == (POLICY.sha256, CATALOGUE.sha256)
         assert record.model_digest == model.digest
-        assert (record.request_id, record.caller, record.service) == (*CALLER, RELEASE)
+        assert (record.request_id, record.caller, record.service) == (*CALLER[:2], RELEASE)
         row = bytes.fromhex(record.features)
         assert struct.unpack(f"<{len(row) // 4}f", row)
         assert model.scorer.margins(model.encoder.matrix([row]))[0] == pytest.approx(record.margin, abs=0)
@@ -93,6 +94,23 @@ def test_who_scored_is_on_record_only_behind_a_model_server(model: StoredModel, 
     assert line == without[:-2] + f',"scored_by":"{scored_by}"}}\n'.encode()
     assert DecisionRecord.model_validate_json(line).scored_by == scored_by
     assert DecisionRecord.model_validate_json(without).scored_by is None
+
+
+@given(reference=st.text(min_size=1, max_size=64).filter(is_reference))
+@example('"</script>\\')
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_reference_is_last_in_the_answer_and_on_record(model: StoredModel, reference: str) -> None:
+    [decided] = decide(decider_of(model), [EXAMPLE])
+    referenced = decided._replace(origin=decided.origin._replace(reference=reference))
+    render = renderer_of(model)
+    for make in (render.answer, render.record):
+        without, line = make(decided), make(referenced)
+        end = -2 if without.endswith(b"\n") else -1
+        assert json.loads(line) == json.loads(without) | {"reference": reference}
+        assert line.startswith(without[:end] + b',"reference":')
+        assert line.count(b"\n") == without.count(b"\n")
+    assert Decision.model_validate_json(render.answer(referenced)).reference == reference
+    assert DecisionRecord.model_validate_json(render.record(referenced)).reference == reference
 
 
 @given(request_id=st.text(max_size=50))

@@ -80,6 +80,8 @@ def test_a_customer_is_decided_as_if_every_field_were_sent(lender: Lender) -> No
     whole = without_id(lender.ask(json=SAMPLE))
     assert without_id(lender.ask(json={"customer": CUSTOMER, **SENT})) == whole
     assert without_id(lender.ask(json={"customer": CUSTOMER, **SAMPLE})) == whole
+    referenced = lender.ask(json={"customer": CUSTOMER, "reference": "A-1", **SENT})
+    assert without_id(referenced) == whole | {"reference": "A-1"}
     batch = lender.ask("/classify_batch", json=[SAMPLE, {"customer": CUSTOMER, **SENT}])
     assert [{**each, "decision_id": ""} for each in batch.json()] == [{**whole, "decision_id": ""}] * 2
 

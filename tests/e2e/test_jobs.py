@@ -147,10 +147,12 @@ def test_a_job_can_be_cancelled_and_forgotten(service: Server) -> None:
 
 def test_one_application_may_be_a_job(service: Server) -> None:
     headers = {"prefer": "respond-async, wait=10"}
-    accepted = requests.post(f"{service.url}/classify", LINE, headers=headers, timeout=TIMEOUT)
+    referenced = EXAMPLE.model_dump_json()[:-1] + ',"reference":"A-1"}'
+    accepted = requests.post(f"{service.url}/classify", referenced, headers=headers, timeout=TIMEOUT)
     assert (accepted.status_code, accepted.headers["preference-applied"]) == (202, "respond-async")
     found = ended(service, accepted.json()["id"])
-    answer = requests.post(f"{service.url}/classify", LINE, timeout=TIMEOUT).json()
+    answer = requests.post(f"{service.url}/classify", referenced, timeout=TIMEOUT).json()
+    assert answer["reference"] == "A-1"
     result = get(service, found["result"], accept="application/json").json()
     assert {**result, "decision_id": ""} == {**answer, "decision_id": ""}
     refused = requests.post(f"{service.url}/classify", b"{}", headers=headers, timeout=TIMEOUT)

@@ -122,6 +122,18 @@ def check_keys(store: JobStore) -> None:
     assert store.claim_key("a", "fourth", 0.05) is None
     time.sleep(0.1)
     assert store.claim_key("a", "fifth", 60) is None
+    assert not store.replace_key("a", "fourth", "sixth", 60)
+    assert not store.replace_key("b", "fourth", "sixth", 60)
+    assert store.claim_key("b", "first", 60) is None
+    assert store.replace_key("a", "fifth", "sixth", 60)
+    assert store.claim_key("a", "seventh", 60) == "sixth"
+    assert not store.replace_key("a", "fifth", None, 60)
+    assert store.replace_key("a", "sixth", None, 60)
+    assert store.claim_key("a", "seventh", 60) is None
+    assert store.replace_key("a", "seventh", "eighth", 0.05)
+    time.sleep(0.1)
+    assert store.claim_key("a", "ninth", 60) is None
+    assert store.claim_key("b", "second", 60) == "first"
 
 
 def _lease_of(job: Job) -> Lease:

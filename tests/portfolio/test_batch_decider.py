@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 
 from credit_risk.commands.cli import cli
 from credit_risk.contract.application import FIELDS
+from credit_risk.contract.customer import is_reference
 from credit_risk.contract.errors import DataError
 from credit_risk.contract.record import DecisionRecord
 from credit_risk.deciding.decided import Origin
@@ -101,6 +103,18 @@ pathlib.Path("out").write_bytes(pickle.dumps(pa.table(one(batch))))
     assert pickle.loads((tmp_path / "out").read_bytes()).to_batches()[0].equals(expected)
 
 
+@pytest.mark.parametrize("column", [["A-1", "A-2", ""], [1, 2, 3], ["A-1", None, "x" * 65]])
+def test_a_column_of_references_goes_on_record_where_it_has_some(model: StoredModel, column: list[Any]) -> None:
+    recorded_as = RecordedAs(Origin("job 7", None), "1.2.3")
+    decider = BatchDecider(model, POLICY, CATALOGUE, recorded_as=recorded_as)
+    rows = [{**SAMPLE, "reference": reference} for reference in column]
+    chunk = check_table(pa.Table.from_pylist(rows), np.arange(3), [], json_of_value)
+    outcome = decider.decide(chunk)
+    records = [DecisionRecord.model_validate_json(line) for line in outcome["record"].to_pylist()]
+    assert [each.reference for each in records] == [each if is_reference(each) else None for each in column]
+    assert outcome["reference"].to_pylist() == column
+
+
 def test_a_chunk_of_a_file_is_decided_and_recorded_under_ids_of_its_rows(model: StoredModel, tmp_path: Path) -> None:
     recorded_as = RecordedAs(Origin("job 7", "bank"), "1.2.3", "7-{}".format)
     decider = pickle.loads(pickle.dumps(BatchDecider(model, POLICY, CATALOGUE, recorded_as=recorded_as)))
@@ -121,6 +135,7 @@ def test_a_chunk_of_a_file_is_decided_and_recorded_under_ids_of_its_rows(model: 
     assert [json.loads(each.application.model_dump_json()) for each in records] == [
         {field: MIXED[place][field] for field in FIELDS} for place in (0, 2)
     ]
+    assert [each.reference for each in records] == [None, None]
     with Recording(tmp_path, decider.basis) as recording:
         recording.write(decisions["record"])
         recording.whole = True

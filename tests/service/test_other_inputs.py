@@ -137,4 +137,4 @@ def test_the_examples_of_the_document_are_decided(client: TestClient) -> None:
     content = client.get("/openapi.json").json()["paths"]["/classify_table"]["post"]["requestBody"]["content"]
     assert len(decisions(client, "/classify_table", content["text/csv"]["example"].encode(), "text/csv")) == 1
     split_form = content["application/json"]["schema"]["anyOf"][1]
-    assert split_form["properties"]["columns"]["items"]["enum"] == [*FIELDS, "customer"]
+    assert split_form["properties"]["columns"]["items"]["enum"] == [*FIELDS, "customer", "reference"]

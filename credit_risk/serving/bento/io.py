@@ -10,6 +10,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.customer import Reference
 from credit_risk.contract.decision import Decision
 from credit_risk.serving.endpoints import Answer, Request
 
@@ -25,14 +26,25 @@ class _RawBody(IOMixin):
         caller = request.scope.get("caller")
         body = await request.body()
         begun = request.scope.get("arrived") or perf_counter()
-        return Request(body, request_id.encode() if request_id else None, caller, begun)
+        key = request.headers.get("idempotency-key")
+        return Request(body, _encoded(request_id or None), caller, begun, _encoded(key))
 
 
-class ApplicationBody(_RawBody, CreditApplication):
+def _encoded(header: str | None) -> bytes | None:
+    return None if header is None else header.encode("latin-1")
+
+
+class ReferencedApplication(CreditApplication):
+    """An application with the lender's own id of it."""
+
+    reference: Reference | None = None
+
+
+class ApplicationBody(_RawBody, ReferencedApplication):
     """The body of /classify."""
 
 
-class ApplicationsBody(_RawBody, IORootModel[list[CreditApplication]]):
+class ApplicationsBody(_RawBody, IORootModel[list[ReferencedApplication]]):
     """The body of /classify_batch."""
 
 

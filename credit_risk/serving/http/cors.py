@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from credit_risk.contract.errors import error_body
 
 # The headers that a page may read, if an answer has them, besides those that every page may.
-EXPOSED = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy")
+EXPOSED = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed")
 
 
 class CrossOrigin(CORSMiddleware):
@@ -24,7 +24,7 @@ class CrossOrigin(CORSMiddleware):
             app,
             allow_origins=origins,
             allow_methods=("GET", "POST"),
-            allow_headers=("Authorization", "Content-Type", "X-Request-Id"),
+            allow_headers=("Authorization", "Content-Type", "X-Request-Id", "Idempotency-Key"),
             expose_headers=EXPOSED,
         )
 

@@ -33,10 +33,12 @@ class FastPath:
             await self._app(scope, receive, send)
             return
         came = perf_counter()
-        request_id = None
+        request_id = key = None
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 request_id = request_id or value
+            elif name == b"idempotency-key":
+                key = value if key is None else key
             elif (name == b"traceparent" and _sampled(value)) or value == PICKLE or name == b"prefer":
                 await self._app(scope, receive, send)
                 return
@@ -50,7 +52,7 @@ class FastPath:
         begun = scope.get("arrived", came)
         endpoints = self._endpoints()
         endpoints.metrics.spent("read", perf_counter() - begun)
-        status, headers, answer = await endpoints.classify(Request(body, request_id, scope.get("caller"), begun))
+        status, headers, answer = await endpoints.classify(Request(body, request_id, scope.get("caller"), begun, key))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 

@@ -52,7 +52,8 @@ def message(job: Job) -> dict[str, Any]:
 def single_answer(folder: JobFolder) -> bytes:
     """Give the decision of a job of one application as /classify would have answered it."""
     row: dict[str, Any] = json.loads(folder.result("ndjson").read_bytes())
-    return json.dumps({**answer_of(row), "decision_id": row["decision_id"]}, separators=(",", ":")).encode()
+    further = {name: row[name] for name in ("decision_id", "reference") if name in row}
+    return json.dumps({**answer_of(row), **further}, separators=(",", ":")).encode()
 
 
 def _rounded(number: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 
@@ -12,9 +13,11 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.conflicts import ConflictError
+from credit_risk.contract.customer import Referenced
 from credit_risk.contract.errors import Detail, InvalidRequestError
-from credit_risk.contract.parsing import parse_application
+from credit_risk.contract.parsing import parse_asked
 from credit_risk.jobs.files import REJECTS
 from credit_risk.jobs.job import Job
 from credit_risk.jobs.signature import Secret
@@ -25,6 +28,7 @@ from credit_risk.serving.http.handlers import HANDLERS
 from credit_risk.serving.http.job_document import PATH, document, single_answer
 from credit_risk.serving.http.job_events import Listeners
 from credit_risk.serving.http.job_forms import MEDIA_TYPES, check_first, input_form, result_form
+from credit_risk.serving.idempotency import check_key
 from credit_risk.serving.job_wish import Wish
 from credit_risk.serving.jobs import Desk
 
@@ -80,9 +84,14 @@ class Jobs:
 
     async def _classify(self, request: Request) -> Response:
         body = await read_body(request.receive, BODY_LIMITS["/classify"])
-        application = parse_application(body or b"")
+        asked = parse_asked(body or b"")
+        application, reference = asked if isinstance(asked, Referenced) else (asked, None)
+        assert isinstance(application, CreditApplication)  # none may name a customer here
+        line = application.model_dump_json()
+        if reference is not None:
+            line = f'{line[:-1]},"reference":{json.dumps(reference)}}}'
         wish = self._wish(request, request.query_params.get("callback_url"))
-        job = await self._desk.take_application(wish, application.model_dump_json().encode())
+        job = await self._desk.take_application(wish, line.encode())
         return _accepted(job, {"preference-applied": ASYNC.decode()})
 
     async def _all(self, request: Request) -> Response:
@@ -160,8 +169,8 @@ class Jobs:
 
     def _wish(self, request: Request, callback_url: str | None) -> Wish:
         key = request.headers.get("idempotency-key")
-        if key is not None and not 0 < len(key) <= 255:
-            raise InvalidRequestError("Send an Idempotency-Key of 1 to 255 characters")
+        if key is not None:
+            check_key(key)
         caller = _caller(request)
         return Wish(caller, callback_url, key, self._secret_of(caller))
 

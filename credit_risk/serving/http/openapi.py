@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import credit_risk
 from credit_risk.contract.application import EXAMPLE, FIELDS, CreditApplication
-from credit_risk.contract.customer import form_of
+from credit_risk.contract.conflicts import ConflictError, KeyReusedError
+from credit_risk.contract.customer import Reference, form_of
 from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import (
     Detail,
@@ -32,7 +33,8 @@ from credit_risk.contract.refusals import QUEUE_FULL
 from credit_risk.serving.http.access import BODY_LIMITS
 from credit_risk.serving.http.job_schemas import JobDocument, JobList
 from credit_risk.serving.http.openapi_jobs import describe_jobs, may_be_a_job
-from credit_risk.serving.http.openapi_parts import Error, operation, ref
+from credit_risk.serving.http.openapi_parts import Error, idempotency_key, operation, ref
+from credit_risk.serving.idempotency import CONFLICT
 
 # Each as it may be answered; the status and what it means come from its class.
 ERRORS: tuple[RequestError, ...] = (
@@ -59,7 +61,7 @@ SPLIT = {
     "type": "object",
     "description": 'As pandas writes it with orient="split": in this order.',
     "properties": {
-        "columns": {"type": "array", "items": {"enum": [*FIELDS, "customer"]}, "uniqueItems": True},
+        "columns": {"type": "array", "items": {"enum": [*FIELDS, "customer", "reference"]}, "uniqueItems": True},
         "index": {"type": "array"},
         "data": {"type": "array", "items": {"type": "array"}, "maxItems": MAX_BATCH},
     },
@@ -67,6 +69,8 @@ SPLIT = {
     "additionalProperties": False,
 }
 CSV = f"{','.join(FIELDS)}\n{','.join(map(str, EXAMPLE.model_dump().values()))}\n"
+REFERENCE = TypeAdapter(Reference).json_schema()
+KEY = "Text of your own, which makes asking again safe: for a day, the same request with it gets the same answer."
 NO_OTHERS: Mapping[str, Any] = {}
 INFRASTRUCTURE = {
     "/livez": "200 while the process runs.",
@@ -97,11 +101,17 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
         [(CreditApplication, "validation"), *answered], ref_template="#/components/schemas/{model}"
     )
     schemas["$defs"]["CreditApplication"]["examples"] = [EXAMPLE.model_dump()]
+    schemas["$defs"]["CreditApplication"]["properties"]["reference"] = REFERENCE
+    told = schemas["$defs"]["Decision"]["properties"]["reference"]  # which is left out, and never null
+    schemas["$defs"]["Decision"]["properties"]["reference"] = REFERENCE | {"examples": told["examples"]}
     decision = ref("Decision")
     application: dict[str, Any] = ref("CreditApplication")
-    errors = ERRORS
+    always = ERRORS
+    if jobs:
+        always = (*ERRORS, ConflictError(CONFLICT, 1), KeyReusedError())
+    errors = always
     if on_file:
-        errors = (*ERRORS, NOT_ON_FILE)
+        errors = (*always, NOT_ON_FILE)
         schemas["$defs"]["CustomerApplication"] = _customer_schema(on_file)
         application = {"anyOf": [application, ref("CustomerApplication")]}
     applications = {"type": "array", "items": application, "maxItems": MAX_BATCH}
@@ -120,7 +130,7 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
             f"Decide a row of numbers in the order of the features in /model-card.json, or up to {MAX_BATCH} rows.",
             {"anyOf": [ROW, {"type": "array", "items": ROW, "maxItems": MAX_BATCH}]},
             {"anyOf": [decision, decisions]},
-            ERRORS,
+            always,
         ),
         "/classify_table": _post(
             "classify_table",
@@ -133,6 +143,8 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
     }
     tags = [{"name": "Decisions"}]
     if jobs:
+        for described in paths.values():
+            _may_have_a_key(described["post"])
         may_be_a_job(paths["/classify"]["post"])
         paths |= describe_jobs(CSV)
         tags.append({"name": "Jobs", "description": "Files of applications, which workers decide in the background."})
@@ -152,8 +164,8 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
 
 
 def _customer_schema(on_file: frozenset[str]) -> dict[str, Any]:
-    schema = form_of(on_file).model_json_schema()
-    for name in (*on_file, "customer"):
+    schema = form_of(on_file, referenced=True).model_json_schema()
+    for name in (*on_file, "customer", "reference"):
         del schema["properties"][name]["default"]
     left_out = {"customer": "C-17", **EXAMPLE.model_dump(exclude=set(on_file))}
     description = "An application that names a customer, and leaves out what the lender has on file."
@@ -173,6 +185,13 @@ def _post(
     decided = {"200": {"description": "Decided.", "content": {"application/json": {"schema": answer}}}}
     request_body = {"required": True, "content": content}
     return {"post": operation("Decisions", name, summary, decided, errors, requestBody=request_body)}
+
+
+def _may_have_a_key(decide: dict[str, Any]) -> None:
+    """Add to the description of an endpoint that it takes an Idempotency-Key."""
+    decide["parameters"] = [idempotency_key(KEY)]
+    again = {"schema": {"const": "true"}, "description": "Only if an earlier request with the key was decided so."}
+    decide["responses"]["200"]["headers"] = {"Idempotency-Replayed": again}
 
 
 def _get(summary: str) -> dict[str, Any]:

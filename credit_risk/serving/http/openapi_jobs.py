@@ -21,7 +21,8 @@ from credit_risk.contract.errors import (
 )
 from credit_risk.serving.http.job_forms import INPUT_FORMS, MEDIA_TYPES
 from credit_risk.serving.http.job_schemas import ID
-from credit_risk.serving.http.openapi_parts import operation, ref
+from credit_risk.serving.http.openapi_parts import idempotency_key, operation, ref, text
+from credit_risk.serving.idempotency import CONFLICT
 from credit_risk.serving.job_store import NOT_NOW, RETRY_SECONDS
 
 TAG = "Jobs"
@@ -29,7 +30,7 @@ ALWAYS: tuple[RequestError, ...] = (UnauthorizedError(), FailedError(), Unavaila
 OF_ONE = (*ALWAYS, NotFoundError())
 # What taking a job may be answered with, besides what is wrong with the request.
 REFUSED: tuple[RequestError, ...] = (
-    ConflictError("A request with this Idempotency-Key is under way; wait for its answer", 1),
+    ConflictError(CONFLICT, 1),
     KeyReusedError(),
     LimitedError("Wait until one of your 10 jobs has ended", 5),
     StorageFullError(),
@@ -82,8 +83,8 @@ def describe_jobs(csv: str) -> dict[str, Any]:
                     *REFUSED,
                 ],
                 parameters=[
-                    _text("callback_url", "query", CALLBACK),
-                    _text("Idempotency-Key", "header", IDEMPOTENCY_KEY, minLength=1, maxLength=255),
+                    text("callback_url", "query", CALLBACK),
+                    idempotency_key(IDEMPOTENCY_KEY),
                 ],
                 requestBody={"required": True, "content": _files(csv)},
             ),
@@ -108,7 +109,7 @@ def describe_jobs(csv: str) -> dict[str, Any]:
                 "Get the decisions, in the order of the file.",
                 {"200": {"description": "All of them.", "content": _results()}, **_partial(_results())},
                 [*OF_ONE, TOO_EARLY, NotAcceptableError(f"Accept one of {', '.join(MEDIA_TYPES.values())}")],
-                parameters=[_text("Range", "header", "The bytes to send, such as bytes=0-999.")],
+                parameters=[text("Range", "header", "The bytes to send, such as bytes=0-999.")],
             ),
         },
         "/jobs/{job_id}/rejects": {
@@ -119,7 +120,7 @@ def describe_jobs(csv: str) -> dict[str, Any]:
                 "Get what is wrong with rows that were refused.",
                 {"200": {"description": "All of it.", "content": rejects_csv}, **_partial(rejects_csv)},
                 [*OF_ONE, TOO_EARLY],
-                parameters=[_text("Range", "header", "The bytes to send, such as bytes=0-999.")],
+                parameters=[text("Range", "header", "The bytes to send, such as bytes=0-999.")],
             ),
         },
         "/jobs/{job_id}/events": {
@@ -138,10 +139,9 @@ def describe_jobs(csv: str) -> dict[str, Any]:
 def may_be_a_job(classify: dict[str, Any]) -> None:
     """Add to the description of POST /classify that it makes a job if the caller prefers one."""
     only = "Only with `Prefer: respond-async`."
-    classify["parameters"] = [
-        _text("Prefer", "header", "`respond-async` (RFC 7240) makes a job of the application."),
-        _text("callback_url", "query", f"{only} {CALLBACK}"),
-        _text("Idempotency-Key", "header", f"{only} {IDEMPOTENCY_KEY}"),
+    classify["parameters"] += [
+        text("Prefer", "header", "`respond-async` (RFC 7240) makes a job of the application."),
+        text("callback_url", "query", f"{only} {CALLBACK}"),
     ]
     applied = {"Preference-Applied": {"schema": {"const": "respond-async"}, "required": True}}
     accepted = _accepted()
@@ -203,10 +203,6 @@ def _partial(content: dict[str, Any]) -> dict[str, Any]:
 
 def _json(schema: str, description: str = "As it is now.") -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": ref(schema)}}}
-
-
-def _text(name: str, place: str, description: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "in": place, "description": description, "schema": {"type": "string", **more}}
 
 
 def _seconds() -> dict[str, Any]:

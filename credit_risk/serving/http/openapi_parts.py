@@ -32,6 +32,16 @@ def ref(model: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model}"}
 
 
+def text(name: str, place: str, description: str, **more: Any) -> dict[str, Any]:
+    """Describe a parameter that is a text."""
+    return {"name": name, "in": place, "description": description, "schema": {"type": "string", **more}}
+
+
+def idempotency_key(description: str) -> dict[str, Any]:
+    """Describe the header that makes asking again safe."""
+    return text("Idempotency-Key", "header", description, minLength=1, maxLength=255)
+
+
 def operation(
     tag: str, name: str, summary: str, answers: dict[str, Any], errors: Iterable[RequestError], **more: Any
 ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
 from credit_risk.serving.http.access import Access
-from credit_risk.serving.http.cors import CrossOrigin
+from credit_risk.serving.http.cors import EXPOSED, CrossOrigin
 from credit_risk.serving.keys import Key
 from tests.serving.http.unused import unused_limits
 
@@ -46,7 +46,7 @@ def test_a_page_may_read_answers_and_errors(client: TestClient, key: str, status
     answer = client.post("/classify", headers={"origin": ORIGIN, "authorization": f"Bearer {key}"})
     assert answer.status_code == status
     assert answer.headers["access-control-allow-origin"] == ORIGIN
-    assert answer.headers["access-control-expose-headers"] == "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"
+    assert answer.headers["access-control-expose-headers"] == ", ".join(EXPOSED)
     assert "Origin" in answer.headers["vary"]
 
 
