@@ -11,6 +11,7 @@ from credit_risk.record.seal import FOLDER, REMOVED, Seal, append_line
 
 logger = logging.getLogger("bentoml.credit_risk")
 FILES = "decisions-*.ndjson"
+KEPT_BY_LAW = 762  # days; the longest that 25 months are, as Regulation B asks for (12 CFR 1002.12(b))
 
 
 def remove_old(folder: Path, oldest: datetime, seal: Seal | None) -> None:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
 from credit_risk.record.files import Fsync
+from credit_risk.record.retention import KEPT_BY_LAW
 from credit_risk.serving.job_settings import home
+
+
+def _kept_long_enough(days: int | None, info: ValidationInfo) -> int | None:
+    if days is not None and days < KEPT_BY_LAW and not info.data.get("decision_log_keep_less"):
+        law = f"must be {KEPT_BY_LAW} or more, because Regulation B asks for 25 months (12 CFR 1002.12(b))"
+        fix = "leave it out to keep all, or set CREDIT_RISK_DECISION_LOG_KEEP_LESS=true where that does not bind you"
+        raise PydanticCustomError("kept", f"{law}; {fix}")
+    return days
 
 
 class LogSettings(BaseSettings):
@@ -29,8 +39,13 @@ class LogSettings(BaseSettings):
     decision_log_rotate_mb: Annotated[
         int, Field(ge=1, description="Start a new file of the decision log at this size, and each day.")
     ] = 100
+    decision_log_keep_less: Annotated[
+        bool, Field(description="Let the decision log be kept for less than the 25 months that Regulation B asks for.")
+    ] = False
     decision_log_keep_days: Annotated[
-        int | None, Field(ge=1, description="Remove files of the decision log after this many days.")
+        int | None,
+        Field(ge=1, description=f"Remove files of the decision log after this many days, {KEPT_BY_LAW} or more."),
+        AfterValidator(_kept_long_enough),
     ] = None
     decision_log_seal: Annotated[
         bool, Field(description="Seal the decision log, so that changes to it are found; `stdout` only with a key.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from credit_risk.record.retention import KEPT_BY_LAW
 from deploy.aws import Aws
 from deploy.container_tool import TOOLS
 from deploy.ecs.deployment import Deployment
@@ -90,6 +91,11 @@ def cli() -> None:
     help="Days to keep the log with the decisions, of those that CloudWatch offers. Initially 1096.",
 )
 @click.option(
+    "--keep-less",
+    is_flag=True,
+    help="Let --log-retention-days be less than the 25 months that Regulation B asks for.",
+)
+@click.option(
     "--alarm-email", help='Email address for alarms, which its owner must confirm; "" for none. Initially none.'
 )
 @click.option(
@@ -106,6 +112,8 @@ def deploy(
     vpc: str | None,
     subnets: str | None,
     jobs_url_file: Path | None,
+    log_retention_days: int | None,
+    keep_less: bool,
     tool: str | None,
     stack: str,
     region: str | None,
@@ -122,6 +130,13 @@ def deploy(
         raise click.UsageError("--certificate and --plain-http exclude each other; give one of them")
     if bool(vpc) != bool(subnets):
         raise click.UsageError("--vpc and --subnets go together; give both or neither")
+    if log_retention_days is not None and log_retention_days < KEPT_BY_LAW and not keep_less:
+        raise click.BadParameter(
+            f"must be {KEPT_BY_LAW} or more, because Regulation B asks to keep decisions for 25 months "
+            "(12 CFR 1002.12(b)); add --keep-less where that does not bind you",
+            param_hint="--log-retention-days",
+        )
+    sizes["log_retention_days"] = log_retention_days
     parameters = {
         option.replace("_", " ").title().replace(" ", ""): str(value)
         for option, value in {**sizes, "vpc": vpc, "subnets": subnets}.items()

@@ -71,6 +71,13 @@ def test_without_aws(cloud: Cloud, tmp_path: Path) -> None:
     assert_refused(result, "aws is not installed", "pip install")
 
 
+def test_a_log_is_kept_as_long_as_the_law_asks(cloud: Cloud) -> None:
+    keep = ("--dry-run", "--certificate", "arn:aws:acm:x", "--api-keys-file", cloud.keys_file, "--log-retention-days")
+    assert_refused(cloud.deploy("v1", *keep, "731"), "762 or more", "12 CFR 1002.12(b)", "--keep-less")
+    assert cloud.deploy("v1", *keep, "731", "--keep-less").returncode == 0
+    assert cloud.deploy("v1", *keep, "1096").returncode == 0
+
+
 def test_without_credentials(cloud: Cloud) -> None:
     result = cloud.run("status", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert_refused(result, "no valid credentials", "aws configure")

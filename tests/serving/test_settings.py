@@ -38,6 +38,18 @@ def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, tag: str) -> No
         load_settings()
 
 
+def test_the_decision_log_is_kept_as_long_as_the_law_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_RISK_DECISION_LOG_KEEP_DAYS", "761")
+    said = r"KEEP_DAYS: must be 762 or more, .* \(12 CFR 1002.12\(b\)\); .* CREDIT_RISK_DECISION_LOG_KEEP_LESS=true"
+    with pytest.raises(SettingError, match=said):
+        load_settings()
+    monkeypatch.setenv("CREDIT_RISK_DECISION_LOG_KEEP_LESS", "true")
+    assert load_settings().decision_log_keep_days == 761
+    monkeypatch.setenv("CREDIT_RISK_DECISION_LOG_KEEP_LESS", "false")
+    monkeypatch.setenv("CREDIT_RISK_DECISION_LOG_KEEP_DAYS", "762")
+    assert load_settings().decision_log_keep_days == 762
+
+
 def test_batching_is_that_of_the_configuration() -> None:
     configuration = yaml.safe_load((PROJECT / "bentoconfiguration.yaml").read_text())
     section = configuration["services"]["credit_risk_classifier"]
