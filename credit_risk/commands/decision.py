@@ -17,6 +17,7 @@ from credit_risk.commands.sheet import said_of, show
 from credit_risk.contract.errors import DataError, SettingError
 from credit_risk.record.archive import FOLDER, Archive
 from credit_risk.record.finding import Line, entry_of, find_decision, likely_files, log_files, seconds_of, told_beside
+from credit_risk.record.verifying import keys_of, said_of_seal
 from credit_risk.record.writer import OFF, STDOUT
 from credit_risk.replay.counteroffer import counteroffer
 from credit_risk.replay.dossier import Dossier
@@ -45,6 +46,7 @@ class DecisionId(click.ParamType[str]):
 @click.option(
     "--archive", "archives", type=PATH, multiple=True, metavar="FOLDER", help="An archive that is not beside the log."
 )
+@click.option("--key", "keys", type=PATH, multiple=True, metavar="FILE", help="A public key, as for `verify`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option("--counteroffer", "offers", is_flag=True, help="Find the largest amount that would have been approved.")
 @click.option("--notice", "notifies", is_flag=True, help="Print a notice of adverse action for the applicant.")
@@ -57,6 +59,7 @@ def decision(
     decision_id: str,
     log: Sequence[str],
     archives: Sequence[Path],
+    keys: Sequence[Path],
     as_json: bool,
     offers: bool,
     notifies: bool,
@@ -79,7 +82,7 @@ def decision(
     entry = entry_of(line)
     beside = [Archive(folder) for folder in (*archives, line.file.parent / FOLDER)]
     sources = Sources(beside, told_beside(line, entry.record), settings.policy, settings.reasons)
-    dossier = Dossier.of(entry, sources)
+    dossier = Dossier.of(entry, sources, said_of_seal(line.file, line.number, keys_of([line.file.parent], keys)))
     if notifies:
         click.echo(notice_of(dossier, template or TEMPLATE, creditor or CREDITOR, agency or AGENCY))
         return

@@ -40,7 +40,7 @@ def sections(dossier: Dossier) -> Iterator[tuple[str, Rows]]:
         yield "On file", _on_file(record)
     if dossier.missing:
         yield "Missing", [("", sentence) for sentence in dossier.missing]
-    yield "On record", [("place", dossier.entry.place)]
+    yield "On record", [("place", dossier.entry.place), ("seal", dossier.seal)]
 
 
 def said_of(offer: Counteroffer | None, record: DecisionRecord) -> str:

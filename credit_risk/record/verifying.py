@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from credit_risk.contract.errors import DataError
 from credit_risk.contract.seal import GENESIS, BeginLine, HeadLine, RemovedLine
 from credit_risk.record.links import HEAD, Part, check_part
-from credit_risk.record.retention import FILES
+from credit_risk.record.reader import files_of
 from credit_risk.record.seal import FOLDER, REMOVED
 from credit_risk.record.signing import PUBLIC_KEYS, PublicKeys
 
@@ -63,14 +63,6 @@ def keys_of(folders: Iterable[Path], named: Sequence[Path]) -> PublicKeys:
     return PublicKeys.load(named or [path for folder in folders for path in (folder / FOLDER).glob(PUBLIC_KEYS)])
 
 
-def files_of(log: Path) -> list[Path]:
-    """List the files of a log, or the file itself. Raises DataError if there is none."""
-    files = sorted(log.glob(FILES)) if log.is_dir() else [log]
-    if not files or not files[0].is_file():
-        raise DataError(f"there is no decision log {log}: it is neither a file nor a folder with files {FILES}")
-    return files
-
-
 def verify(
     log: Path, keys: PublicKeys, heads: Sequence[Path] = (), report: Callable[[int], object] = lambda _: None
 ) -> Verdict:
@@ -79,7 +71,7 @@ def verify(
     `heads` are files of a second place. `report` is told the bytes that were read. Raises DataError.
     """
     try:
-        parts = [check_part(file, keys, report) for file in files_of(log)]
+        parts = [check_part(Path(file), keys, report) for file in files_of(str(log))]
     except OSError as error:
         raise DataError(f"{error.filename or log} can't be read: {error.strerror}") from None
     faults = [f"{part.path}:{part.fault.line}: {part.fault.what}" for part in parts if part.fault]
@@ -91,6 +83,18 @@ def verify(
         for place in heads:
             faults += _unfound(place, verdict, removed, keys)
     return verdict
+
+
+def said_of_seal(file: Path, line: int, keys: PublicKeys) -> str:
+    """Say whether the seal holds for a line of a file, as far as the file alone tells. Raises DataError."""
+    [part] = verify(file, keys).parts
+    if part.fault is not None and part.fault.line <= line + 1:
+        return f"broken: line {part.fault.line}: {part.fault.what}"
+    if part.begin is None:
+        return "none: the log is not sealed"
+    if line <= part.signed:
+        return f"holds: signed at {part.signed_at:%Y-%m-%d %H:%M:%S} with key {part.begin.key}"
+    return "holds, but no head in its file signs it yet"
 
 
 def _gaps(chain: Sequence[Sealed], removed: Known) -> Iterator[str]:

@@ -32,10 +32,11 @@ class Dossier:
     reasons: list[Told]
     warnings: list[Told]  # texts of this version: they are not archived
     policy: Policy | None
+    seal: str  # whether it holds, in words
     missing: list[str] = field(default_factory=list)  # sentences about what is nowhere to be found
 
     @classmethod
-    def of(cls, entry: Entry, sources: Sources) -> Self:
+    def of(cls, entry: Entry, sources: Sources, seal: str) -> Self:
         """Gather what the record refers to. What is missing is told in the dossier."""
         record, missing = entry.record, []
         texts: Mapping[str, str] = {}
@@ -50,12 +51,13 @@ class Dossier:
             missing.append(str(error))
         reasons = [Told(reason.code, texts.get(reason.code), reason.contribution) for reason in record.reasons]
         warnings = [Told(code, WARNING_TEXTS.get(code)) for code in record.warnings]
-        return cls(entry, reasons, warnings, policy, missing)
+        return cls(entry, reasons, warnings, policy, seal, missing)
 
     def for_programs(self, line: bytes) -> dict[str, Any]:
         """Give the dossier as what JSON can hold, with the line of the record as it is."""
         return {
             "place": self.entry.place,
+            "seal": self.seal,
             "record": json.loads(line),
             "reasons": [reason._asdict() for reason in self.reasons],
             "warnings": [{"code": warning.code, "text": warning.text} for warning in self.warnings],

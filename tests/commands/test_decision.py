@@ -19,6 +19,7 @@ from tests.commands.decisions import GERMAN, Log, refused, run, told
 from tests.conftest import PROJECT
 from tests.deciders import decide, decider_of, record_files, recording
 from tests.policies import ALL_RULES, write_policy
+from tests.record.sealed_logs import seal_of
 from tests.replay.logs import records_of, rewrite
 
 ABSENT = "01a1f846-be8a-76fb-b12b-52a70f17da92"
@@ -30,7 +31,7 @@ def test_a_decision_is_told_with_everything_on_record(log: Log) -> None:
         shown = run(decided.decision_id, named).stdout
         rows = [" ".join(line.split()) for line in shown.splitlines()]
         assert rows[0] == f"Decision {decided.decision_id}: DECLINED"
-        assert rows[-1] == f"place {log.file}:{number}"
+        assert rows[-2:] == [f"place {log.file}:{number}", "seal none: the log is not sealed"]
         for code, contribution in decided.reasons:
             added = "" if contribution is None else f"{contribution:+.4f} "
             assert f"{code} {added}Grund {code}" in rows
@@ -248,3 +249,16 @@ def test_a_model_that_is_nowhere_is_named(log: Log) -> None:
     decision = log.id_of("DECLINED")
     run(decision, log.folder)
     assert "there is no model credit_risk_model:nowhere in" in refused(decision, log.folder, "--counteroffer")
+
+
+def test_whether_the_seal_holds_is_said(model: StoredModel, tmp_path: Path) -> None:
+    folder = tmp_path / "sealed"
+    writer = record_files(folder, seal=seal_of(folder))
+    first, second = recording(model, [EXAMPLE, EXAMPLE.model_copy(update={"amount": 700})], writer)
+    assert told(second.decision_id, folder)["seal"] == "holds, but no head in its file signs it yet"
+    writer.close()
+    for decided in (first, second):
+        assert told(decided.decision_id, folder)["seal"].startswith("holds: signed at ")
+    [file] = folder.glob("decisions-*.ndjson")
+    file.write_bytes(file.read_bytes().replace(b'"amount":800', b'"amount":900'))
+    assert told(first.decision_id, folder)["seal"] == "broken: line 2: edited: the line after it follows what it was"

@@ -18,7 +18,7 @@ DOC = (PROJECT / "docs" / "tools.md").read_text()
 SHOWN = re.findall(r"```text\n(.*?)```", DOC, re.DOTALL)
 IDS = re.findall(r"decision ([0-9a-f-]{36}) --", DOC)
 # What a reader's own would not be: when, where, and the model, which has the date of its training in it.
-UNREPEATABLE = r"(?m)^(  (time  |place  |service|request id|model  |  digest).*|Date:.*)$"
+UNREPEATABLE = r"(?m)^(  (time  |place  |seal  |service|request id|model  |  digest).*|Date:.*)$"
 
 
 def sent() -> list[CreditApplication]:
