@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable
@@ -54,17 +55,7 @@ class SigningKey:
         """Load a key, and make one first if there is none. Raises SettingError as `load` does, and OSError."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f".{path.name}.{os.getpid()}.part")
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(Ed25519PrivateKey.generate().private_bytes(*_PRIVATE))
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(part, path)
-            except FileExistsError:
-                pass  # another process was first
-            finally:
-                part.unlink()
+            _appear(path, Ed25519PrivateKey.generate().private_bytes(*_PRIVATE))
         return cls.load(path)
 
     @cached_property
@@ -80,7 +71,7 @@ class SigningKey:
         """Put the public half into a folder, unless it is there. Raises OSError."""
         path = folder / PUBLIC_KEYS.replace("*", self.fingerprint)
         if not path.exists():
-            path.write_bytes(self._key.public_key().public_bytes(*_PUBLIC))
+            _appear(path, self._key.public_key().public_bytes(*_PUBLIC))
 
 
 class PublicKeys:
@@ -124,3 +115,17 @@ def _public_key(path: Path) -> Ed25519PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise DataError(f"{path} holds no public key of a decision log; name the key-*.pem that was beside it")
     return key
+
+
+def _appear(path: Path, content: bytes) -> None:
+    """Make a file for this user alone, whole or not at all, unless another process is first. Raises OSError."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)

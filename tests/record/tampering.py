@@ -56,7 +56,7 @@ def _write_for_ever(folder: Path, chance: random.Random, rotate_bytes: int) -> N
 
     async def each() -> None:
         log = sealed_files(folder, rotate_bytes=rotate_bytes)
-        os.write = on_a_full_disk
+        os.write = on_a_full_disk  # type: ignore[assignment] # which takes bytes only
         while True:
             try:
                 await log.append([a_record(chance.randrange(1000)) for _ in range(chance.randint(1, 5))])
