@@ -86,6 +86,7 @@ class Runner:
                 self._attempt(job, lease)
             except (LostLeaseError, UnknownJobError):
                 logger.info("Job %s was cancelled, or another worker goes on with it", job_id)
+                self._clear_up(job_id)
             except StoreError as error:
                 logger.error("Job %s waits until its lease is over: %s", job_id, error)
 
@@ -160,6 +161,13 @@ class Runner:
         lease.change(partial(end, state=state, now=time.time(), size=folder.kept(), error=error))
         folder.remove_input()
         logger.info("Job %s %s", job.id, state)
+
+    def _clear_up(self, job_id: str) -> None:
+        """Remove what was written after the job was cancelled, and its files with that."""
+        with contextlib.suppress(StoreError):
+            job = self._store.get(job_id)
+            if job is None or job.state == "cancelled":
+                self._files.of(job_id).remove()
 
     def _try_later(self, lease: HeldLease, error: str) -> None:
         lease.change(partial(try_later, now=time.time(), error=error))

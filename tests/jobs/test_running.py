@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -256,6 +258,25 @@ def test_a_cancelled_job_stops_at_its_next_chunk(
     cancelled = workshop.run(job)
     assert (cancelled.state, cancelled.done) == ("cancelled", 0)
     assert len(workshop.lines()) == 100  # these decisions are made
+    assert not workshop.folder(job).path.exists()
+
+
+@pytest.mark.parametrize("step", [Parts.write, Parts.join], ids=["a part", "the result"])
+@pytest.mark.parametrize("times", [1, 2], ids=["cancelled", "forgotten"])
+def test_what_is_written_of_a_job_that_nobody_wants_any_more_is_removed(
+    workshop: Workshop, table: bytes, monkeypatch: pytest.MonkeyPatch, step: Callable[..., Any], times: int
+) -> None:
+    job = workshop.hand_in(table)
+
+    def given_up(*arguments: Any) -> Any:
+        for _ in range(times):
+            asyncio.run(workshop.desk.give_up(None, job.id))
+        workshop.folder(job).parts.mkdir(parents=True)  # as a worker that is in the middle of it does
+        return step(*arguments)
+
+    monkeypatch.setattr(Parts, step.__name__, given_up)
+    workshop.runner().run(job.id)
+    assert not workshop.folder(job).path.exists()
 
 
 def test_a_job_is_not_run_by_two_at_a_time(workshop: Workshop, table: bytes) -> None:
