@@ -145,6 +145,11 @@ def test_the_answers_are_those_that_are_shown(reader: Reader, command: str) -> N
         }
 
 
+def test_asking_again_with_the_same_key_gives_the_same_bytes(reader: Reader) -> None:
+    [command] = [command for command in starting("curl") if "Idempotency-Key" in command]
+    assert reader.run(command) == reader.run(command)
+
+
 def test_a_file_is_decided_in_the_background(reader: Reader) -> None:
     [command] = [command for command in starting("python -m data.generate") if "/jobs" in command]
     printed = reader.run(command)
