@@ -167,9 +167,10 @@ def main(
                 server.start()
         unfinished = sum(not ORDER[found["state"]] for found in watcher.last.values())
         deadline = time.monotonic() + minutes * 60
-        while not watcher.all_have_ended() and time.monotonic() < deadline:
+        while not (watcher.all_have_ended() and _answers(watcher.url)) and time.monotonic() < deadline:
             time.sleep(0.5)
             worker.revive()
+            service.revive()
         faults = _check(watcher, folder, sizes)
         log = (folder / "w.log").read_text()
     click.echo(
@@ -180,6 +181,14 @@ def main(
     for fault in faults[:20]:
         click.echo(fault)
     sys.exit(bool(faults))
+
+
+def _answers(url: str) -> bool:
+    """Tell whether the service is there again, which was perhaps killed last."""
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
 
 
 def _hand_in(watcher: Watcher, folder: Path, jobs: int, rows: int, chance: random.Random) -> dict[str, int]:

@@ -20,7 +20,7 @@ from tests.deciders import decide, decider_of
 from tests.e2e.conftest import BENTOML, free_port, serving
 from tests.neighbours.mlserver import MLServer, running
 from tests.neighbours.mlserver_outage import outage, records_in
-from tests.record.test_files import lines_of
+from tests.records import decision_lines
 
 
 def post(url: str, content: Any) -> Any:
@@ -69,7 +69,7 @@ def test_replay_needs_no_server(mlserver: MLServer, synthetic: Dataset, tmp_path
     by_outcome = {line.split('outcome="')[1].split('"')[0]: float(line.split()[-1]) for line in calls}
     assert by_outcome.pop("ok") >= 21
     assert by_outcome == dict.fromkeys(("retried", "failed", "refused", "fallback"), 0.0)
-    assert len(lines_of(decisions)) == 320
+    assert len(decision_lines(decisions)) == 320
     replayed = subprocess.run(
         ["python", "-m", "credit_risk", "replay", str(decisions)],
         cwd=PROJECT,
