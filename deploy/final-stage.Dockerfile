@@ -1,6 +1,9 @@
 find /app/.venv -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
  && find /app/.venv -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) -delete \
- && find /app/.venv -path '*/pyarrow/*' \( -name 'libarrow_flight*' -o -name '_flight*' \) -delete # a protocol between databases
+ && find /app/.venv -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.hpp' -o -name '*.a' \) -delete \
+ && find /app/.venv -type d -path '*/scipy/io/_fast_matrix_market' -prune -exec rm -rf {} + \
+ && find /app/.venv -path '*/pyarrow/*' \( -name 'libarrow_python*.so' -o -name 'libarrow_python*.so.*.*.*' \) -delete \
+ && find /app/.venv -path '*/pyarrow/*' \( -name 'libarrow*_flight*' -o -name '_flight*' \) -delete # a protocol between databases
 
 # The lines above end the stage that installs the packages. Only the stage below becomes the image.
 FROM python:3.11-slim
