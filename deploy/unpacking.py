@@ -23,6 +23,7 @@ import yaml
 # fits. BentoML takes 3 s to read a bento.yaml of 256 kB.
 MAX_BYTES = 32 * 2**20
 MAX_FILES = 2000
+PIECE = 2**20  # bytes
 MAX_YAML_BYTES = 256 * 2**10
 COMPRESSIONS: dict[bytes, Callable[..., Any]] = {  # by the first bytes
     b"\x1f\x8b": gzip.open,
@@ -70,11 +71,15 @@ def _entries_of(archive: Path) -> Iterator[Entry]:
                 yield Entry(info.filename, info.file_size, None if info.is_dir() else zipped.open(info))
         return
     opener: Callable[..., Any] = next((COMPRESSIONS[magic] for magic in COMPRESSIONS if head.startswith(magic)), open)
-    with opener(archive, "rb") as stream, tarfile.open(fileobj=cast("IO[bytes]", _Bounded(stream)), mode="r|") as tar:
-        for member in tar:
-            if not (member.isreg() or member.isdir()) or member.issparse():
-                raise ArchiveError("contains links or devices, unlike BentoML's exports; do not use it")
-            yield Entry(member.name, member.size, tar.extractfile(member))
+    with opener(archive, "rb") as stream:
+        bounded = _Bounded(stream)
+        with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r|") as tar:
+            for member in tar:
+                if not (member.isreg() or member.isdir()) or member.issparse():
+                    raise ArchiveError("contains links or devices, unlike BentoML's exports; do not use it")
+                yield Entry(member.name, member.size, tar.extractfile(member))
+        while bounded.read(PIECE):  # tarfile stops before the checksum that ends what is compressed
+            pass
 
 
 class _Bounded:

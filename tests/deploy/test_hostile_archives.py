@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import io
+import random
 import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from deploy.unpacking import MAX_BYTES
+from deploy.unpacking import MAX_BYTES, ArchiveError, unpack
 from tests.deploy.machines import Machine, assert_refused, packed, tar_of, write_checksum, zip_of
 
 
@@ -134,3 +137,21 @@ INCOMPLETE = {
 def test_what_is_no_bento_and_no_model_is_refused(there: Machine, tmp_path: Path, files: dict[str, bytes]) -> None:
     assert_refused(there.run("import", tar_of(tmp_path / "a.tar", files)), "a.tar can't be imported: ")
     assert there.stored("bentos") == there.stored("models") == set()
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_a_changed_bit_is_found_wherever_it_is(tmp_path: Path, mode: Literal["gz", "bz2", "xz"]) -> None:
+    archive, content = tmp_path / "changed", random.Random(1).randbytes(20_000)
+    with tarfile.open(tmp_path / "whole", f"w:{mode}") as tar:
+        member = tarfile.TarInfo("model.ubj")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    whole = (tmp_path / "whole").read_bytes()
+    unpack(tmp_path / "whole", tmp_path / "unpacked")
+    assert (tmp_path / "unpacked" / "model.ubj").read_bytes() == content
+    for place in range(len(whole) // 20, len(whole) - len(whole) // 20, len(whole) // 40):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        archive.write_bytes(changed)
+        with pytest.raises(ArchiveError, match="is not a readable archive"):
+            unpack(archive, tmp_path / f"unpacked-{place}")
