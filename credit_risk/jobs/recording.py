@@ -8,12 +8,12 @@ their own, and each ends with a head.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from credit_risk.jobs.job import Job
+from credit_risk.record.appearing import appear
 from credit_risk.record.archive import FOLDER, Archive, Basis
 from credit_risk.record.chain import genesis, tip_of
 from credit_risk.record.seal import FOLDER as SEAL
@@ -46,33 +46,12 @@ class ChunkLog:
             start = f"decisions-{datetime.fromtimestamp(job.created, UTC):%Y%m%dT%H%M%S.%fZ}-{job.id}-"
             path = self._folder / f"{start}{chunk:06}.ndjson"
             if self._seal is None:
-                _place(path, b"".join(lines))
+                appear(path, b"".join(lines))
             elif not path.exists():
                 (self._folder / SEAL).mkdir(exist_ok=True)
                 self._seal.key.publish(self._folder / SEAL)
                 before = [file for file in self._folder.glob(f"{start}*.ndjson") if file < path]
                 tip = tip_of(max(before)) if before else None
                 sealed = self._seal.sealed(lines, tip or genesis(job.id))
-                if _place(path, b"".join(sealed)):
+                if appear(path, b"".join(sealed)):
                     self._seal.hand_on(sealed[-1])
-
-
-def _place(path: Path, content: bytes) -> bool:
-    """Make a file at once and durably. False if it is there already. Raises OSError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(part, path)
-    except FileExistsError:
-        return False
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return True

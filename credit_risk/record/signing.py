@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import stat
 from collections.abc import Iterable
 from functools import cached_property
@@ -15,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from credit_risk.contract.errors import DataError, SettingError
+from credit_risk.record.appearing import appear
 
 PUBLIC_KEYS = "key-*.pem"  # within the folder of the seal
 _PRIVATE = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -55,7 +54,7 @@ class SigningKey:
         """Load a key, and make one first if there is none. Raises SettingError as `load` does, and OSError."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _appear(path, Ed25519PrivateKey.generate().private_bytes(*_PRIVATE))
+            appear(path, Ed25519PrivateKey.generate().private_bytes(*_PRIVATE))
         return cls.load(path)
 
     @cached_property
@@ -71,7 +70,7 @@ class SigningKey:
         """Put the public half into a folder, unless it is there. Raises OSError."""
         path = folder / PUBLIC_KEYS.replace("*", self.fingerprint)
         if not path.exists():
-            _appear(path, self._key.public_key().public_bytes(*_PUBLIC))
+            appear(path, self._key.public_key().public_bytes(*_PUBLIC))
 
 
 class PublicKeys:
@@ -115,17 +114,3 @@ def _public_key(path: Path) -> Ed25519PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise DataError(f"{path} holds no public key of a decision log; name the key-*.pem that was beside it")
     return key
-
-
-def _appear(path: Path, content: bytes) -> None:
-    """Make a file for this user alone, whole or not at all, unless another process is first. Raises OSError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(part, path)
-    finally:
-        part.unlink(missing_ok=True)

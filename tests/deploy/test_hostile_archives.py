@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import pytest
 
@@ -139,10 +139,10 @@ def test_what_is_no_bento_and_no_model_is_refused(there: Machine, tmp_path: Path
     assert there.stored("bentos") == there.stored("models") == set()
 
 
-@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
-def test_a_changed_bit_is_found_wherever_it_is(tmp_path: Path, mode: Literal["gz", "bz2", "xz"]) -> None:
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_a_changed_bit_is_found_wherever_it_is(tmp_path: Path, mode: Any) -> None:
     archive, content = tmp_path / "changed", random.Random(1).randbytes(20_000)
-    with tarfile.open(tmp_path / "whole", f"w:{mode}") as tar:
+    with tarfile.open(tmp_path / "whole", mode) as tar:
         member = tarfile.TarInfo("model.ubj")
         member.size = len(content)
         tar.addfile(member, io.BytesIO(content))
