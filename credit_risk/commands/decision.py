@@ -12,13 +12,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from credit_risk.commands.notice import AGENCY, CREDITOR, TEMPLATE, notice_of
-from credit_risk.commands.options import PATH
+from credit_risk.commands.options import PATH, own_log
 from credit_risk.commands.sheet import said_of, show
-from credit_risk.contract.errors import DataError, SettingError
+from credit_risk.contract.errors import DataError
 from credit_risk.record.archive import FOLDER, Archive
 from credit_risk.record.finding import Line, entry_of, find_decision, likely_files, log_files, seconds_of, told_beside
 from credit_risk.record.verifying import keys_of, said_of_seal
-from credit_risk.record.writer import OFF, STDOUT
 from credit_risk.replay.counteroffer import counteroffer
 from credit_risk.replay.dossier import Dossier
 from credit_risk.replay.sources import Sources
@@ -78,7 +77,7 @@ def decision(
     if (template or creditor or agency) and not notifies:
         raise click.UsageError("--template, --creditor and --agency belong to --notice")
     settings = load_settings()
-    line = _look_up(decision_id, log or [_own_log(settings.decision_log)])
+    line = _look_up(decision_id, log or [own_log(settings)])
     entry = entry_of(line)
     beside = [Archive(folder) for folder in (*archives, line.file.parent / FOLDER)]
     sources = Sources(beside, told_beside(line, entry.record), settings.policy, settings.reasons)
@@ -95,13 +94,6 @@ def decision(
     show(dossier, Console(highlight=False))
     if offers:
         click.echo(f"\n{said_of(offer, entry.record)}")
-
-
-def _own_log(place: str) -> str:
-    if place in (OFF, STDOUT):
-        what = "no decision is on record" if place == OFF else "the log went to standard output"
-        raise SettingError(f"{what}, as CREDIT_RISK_DECISION_LOG is {place}: name the file or folder where a log is")
-    return place
 
 
 def _look_up(decision_id: str, logs: Sequence[str]) -> Line:

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from credit_risk.serving.settings import load_settings, variable_of
+from credit_risk.contract.errors import SettingError
+from credit_risk.record.writer import OFF, STDOUT
+from credit_risk.serving.settings import Settings, load_settings, variable_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -51,6 +53,15 @@ def lgd_option(command: F) -> F:
     """Add --lgd, what a loan loses."""
     text = "Loss given default: what a loan loses if it is not paid back, as a share of the loan."
     return click.option("--lgd", default=0.50, type=POSITIVE_SHARE, help=text)(command)
+
+
+def own_log(settings: Settings) -> str:
+    """Give the folder of the service's own log. Raises SettingError if it has none."""
+    place = settings.decision_log
+    if place in (OFF, STDOUT):
+        what = "no decision is on record" if place == OFF else "the log went to standard output"
+        raise SettingError(f"{what}, as CREDIT_RISK_DECISION_LOG is {place}: name the file or folder where a log is")
+    return place
 
 
 def _setting_option(flag: str, setting: str, kind: Any, metavar: str, text: str) -> Callable[[F], F]:

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from credit_risk.commands.options import PATH
+from credit_risk.commands.options import PATH, own_log
 from credit_risk.commands.wording import counted
 from credit_risk.contract.errors import DataError
 from credit_risk.record.reader import files_of
@@ -43,7 +43,7 @@ def verify_logs(logs: Sequence[Path], keys: Sequence[Path], heads: Sequence[Path
     A LOG is a folder of the decision log, by default the service's, or a file of it, which is then checked alone. The
     exit status is 1 if something is broken; what is broken first in each file is named with its line.
     """
-    logs = logs or [Path(load_settings().decision_log)]
+    logs = logs or [Path(own_log(load_settings()))]
     folders = [log if log.is_dir() else log.parent for log in logs]
     trusted = keys_of(folders, keys)
     screen = Console(stderr=True)

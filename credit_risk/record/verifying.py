@@ -88,6 +88,8 @@ def verify(
 def said_of_seal(file: Path, line: int, keys: PublicKeys) -> str:
     """Say whether the seal holds for a line of a file, as far as the file alone tells. Raises DataError."""
     [part] = verify(file, keys).parts
+    if part.begin is not None and not len(keys):
+        return "unknown: there is no public key beside the log; name one with --key"
     if part.fault is not None and part.fault.line <= line + 1:
         return f"broken: line {part.fault.line}: {part.fault.what}"
     if part.begin is None:
@@ -104,7 +106,7 @@ def _gaps(chain: Sequence[Sealed], removed: Known) -> Iterator[str]:
         if first.previous != GENESIS:
             yield f"{part.path}:1: edited: the first file of a chain follows nothing"
     elif removed.get((first.chain, first.number - 1)) != first.previous:
-        yield f"{part.path}:1: deleted: the {first.number - 1} files of its chain ahead of it are missing"
+        yield f"{part.path}:1: deleted: {_missing(1, first.number - 1)}"
     for (before, earlier), (after, later) in pairwise(chain):
         missing = after.number - before.number - 1
         if missing < 0:
@@ -113,7 +115,15 @@ def _gaps(chain: Sequence[Sealed], removed: Known) -> Iterator[str]:
             place = f"{earlier.path}:{earlier.lines}"
             yield f"{place}: cut or edited: {later.path.name} follows another line than this, the last of its file"
         elif missing and removed.get((after.chain, after.number - 1)) != after.previous:
-            yield f"{later.path}:1: deleted: {missing} of the files of its chain ahead of it are missing"
+            yield f"{later.path}:1: deleted: {_missing(before.number + 1, after.number - 1)}"
+
+
+def _missing(first: int, last: int) -> str:
+    return (
+        f"file {first} of its chain is missing"
+        if first == last
+        else f"files {first} to {last} of its chain are missing"
+    )
 
 
 def _unfound(place: Path, verdict: Verdict, removed: Known, keys: PublicKeys) -> Iterator[str]:

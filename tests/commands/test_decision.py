@@ -262,3 +262,12 @@ def test_whether_the_seal_holds_is_said(model: StoredModel, tmp_path: Path) -> N
     [file] = folder.glob("decisions-*.ndjson")
     file.write_bytes(file.read_bytes().replace(b'"amount":800', b'"amount":900'))
     assert told(first.decision_id, folder)["seal"] == "broken: line 2: edited: the line after it follows what it was"
+
+
+def test_without_a_public_key_nothing_is_said_of_the_seal(model: StoredModel, tmp_path: Path) -> None:
+    writer = record_files(tmp_path / "sealed", seal=seal_of(tmp_path / "sealed"))
+    [decided] = recording(model, [EXAMPLE], writer)
+    writer.close()
+    [file] = (tmp_path / "sealed").glob("decisions-*.ndjson")
+    alone = shutil.copy(file, tmp_path)
+    assert told(decided.decision_id, alone)["seal"].startswith("unknown: there is no public key beside the log")

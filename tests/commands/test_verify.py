@@ -46,7 +46,7 @@ def test_the_service_log_is_the_one_that_is_checked(log: Path, monkeypatch: pyte
     monkeypatch.setenv("CREDIT_RISK_DECISION_LOG", "stdout")
     refused = run()
     assert refused.exit_code == 1
-    assert "there is no decision log stdout" in refused.output
+    assert "the log went to standard output, as CREDIT_RISK_DECISION_LOG is stdout" in refused.output
 
 
 def test_what_is_broken_is_named(log: Path) -> None:

@@ -221,7 +221,7 @@ def test_a_file_that_somebody_deletes_while_it_is_written_is_found(tmp_path: Pat
     files_in(folder)[0].unlink()
     asyncio.run(log.append([a_record(2)]))
     log.close()
-    assert "1 files of its chain ahead of it are missing" in found_in(folder).faults[0]
+    assert "file 1 of its chain is missing" in found_in(folder).faults[0]
 
 
 def test_another_log_begins_where_the_folder_was_moved_away(tmp_path: Path) -> None:
