@@ -11,6 +11,7 @@ from _bentoml_sdk.io_models import IOMixin, IORootModel
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.log import SERVER_LOGGING_CONFIG
 from bentoml._internal.server.http import traffic
+from circus.arbiter import Arbiter
 from circus.sighandler import SysHandler
 from circus.sockets import CircusSocket
 from uvicorn import config as uvicorn_config
@@ -31,6 +32,7 @@ INTERNALS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("bentoml", traffic, ("TimeoutMiddleware",)),
     ("bentoml", IOMixin, ("from_http_request",)),
     ("bentoml", IORootModel, ("from_http_request",)),
+    ("kantoku", Arbiter, ("initialize",)),
     ("kantoku", CircusSocket, ("bind_and_listen",)),
     ("kantoku", SysHandler, ("handle_hup", "quit")),
     ("uvicorn", uvicorn.Server, ("startup", "handle_exit")),

@@ -14,9 +14,11 @@ import socket
 import sys
 
 import click
+from circus.arbiter import Arbiter
 from circus.sockets import CircusSocket
 
 PARENT_SOCKET = "_bento_api_server"  # BentoML's name for it
+ANY_PORT = "tcp://127.0.0.1:*"  # ZeroMQ's way to ask the system for a free one
 
 
 def reserve_port() -> None:
@@ -40,7 +42,21 @@ def listen_apart() -> None:
             os.dup2(own.fileno(), descriptor)  # where BentoML's worker will look; uvicorn listens on it
 
 
+def take_free_ports() -> None:
+    """Let the system choose the ports over which circus is controlled. To be called before circus starts.
+
+    BentoML looks for free ports and gives them up again. When circus binds them, another process may have one of them.
+    """
+    Arbiter.initialize = _initialize
+
+
+_initialize_arbiter = Arbiter.initialize
 _bind_and_listen = CircusSocket.bind_and_listen
+
+
+def _initialize(self: Arbiter) -> None:
+    self.endpoint = self.pubsub_endpoint = self.ctrl.endpoint = ANY_PORT
+    _initialize_arbiter(self)
 
 
 def _reserve(self: CircusSocket) -> None:

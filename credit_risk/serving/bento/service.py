@@ -32,7 +32,7 @@ from credit_risk.serving.bento.hangup import ignore_sighup, take_over_sighup
 from credit_risk.serving.bento.image import slim_image
 from credit_risk.serving.bento.internals import check_internals
 from credit_risk.serving.bento.job_worker import run_jobs
-from credit_risk.serving.bento.listening import listen_apart, reserve_port
+from credit_risk.serving.bento.listening import listen_apart, reserve_port, take_free_ports
 from credit_risk.serving.bento.logs import log_to_stderr
 from credit_risk.serving.bento.process import check_port, end_with_a_worker, end_with_parent, in_container, is_worker
 from credit_risk.serving.bento.protocol import speak_for
@@ -111,6 +111,7 @@ class CreditRiskService(bentoml.Service[T]):
             check_jobs(self.startup.settings)
         warn_of_key(self.startup.settings)
         reserve_port()
+        take_free_ports()
         take_over_sighup(lambda: self.handover.reload(self.startup.load_rulebook))
         garbage.settle()
         if in_container():

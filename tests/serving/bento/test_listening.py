@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from bentoml._internal.utils.circus import create_standalone_arbiter
+from circus.arbiter import Arbiter
 from circus.sockets import CircusSocket
 
-from credit_risk.serving.bento.listening import PARENT_SOCKET, listen_apart, reserve_port
+from credit_risk.serving.bento.listening import PARENT_SOCKET, listen_apart, reserve_port, take_free_ports
 from tests.e2e.conftest import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems keep the shared socket")
@@ -108,3 +110,22 @@ def accepted(worker: socket.socket) -> Iterator[socket.socket]:
             yield connection
     except TimeoutError:
         return
+
+
+def test_circus_starts_though_another_process_takes_ports_that_were_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Arbiter, "initialize", Arbiter.initialize)
+    take_free_ports()
+    arbiter = create_standalone_arbiter([])
+    ports = [int(each.rpartition(":")[2]) for each in (arbiter.endpoint, arbiter.pubsub_endpoint)]
+    taken = [socket.create_server(("127.0.0.1", port)) for port in ports]
+    try:
+        arbiter.initialize()
+        arbiter.ctrl.initialize()
+    finally:
+        arbiter.evpub_socket.close()
+        arbiter.ctrl.ctrl_socket.close()
+        arbiter.context.destroy(0)
+        for other in taken:
+            other.close()
