@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -149,19 +150,24 @@ def test_a_change_whose_answer_is_lost_is_made_once(
     assert len(workshop.decisions(job)) == len(workshop.lines()) == workshop.store.figures().totals["rows"] == 350
 
 
-def test_jobs_leave_no_file_open(workshop: Workshop, table: bytes) -> None:
-    def opened() -> list[str]:
-        files = [file.path for file in psutil.Process().open_files()]
-        return sorted(path for path in files if path.startswith(str(workshop.log.parent)))
+def test_a_job_closes_what_its_threads_have_opened(
+    workshop: Workshop, table: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, connect = workshop.hand_in(table), sqlite3.connect
+    opened: list[sqlite3.Connection] = []
 
-    workshop.run(workshop.hand_in(table))
-    before = opened()
-    for _ in range(5):
-        workshop.run(workshop.hand_in(table))
-    deadline = time.monotonic() + 10
-    while len(opened()) > len(before) and time.monotonic() < deadline:
-        time.sleep(0.05)  # a thread that has ended closes what it had when the system gets to it
-    assert len(opened()) <= len(before)
+    def noted(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        if threading.current_thread() is not threading.main_thread():
+            opened.append(connection)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    workshop.runner(lease_seconds=0.01).run(job.id)
+    assert opened
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            connection.execute("SELECT 1")
 
 
 def test_refused_rows_are_listed_and_the_others_decided(workshop: Workshop, rows: list[dict[str, Any]]) -> None:
