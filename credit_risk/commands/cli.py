@@ -11,6 +11,7 @@ from credit_risk.contract.errors import CreditRiskError, DataError
 
 COMMANDS = {
     "decision": ("credit_risk.commands.decision", "decision"),
+    "erase": ("credit_risk.commands.erase", "erase_decisions"),
     "features": ("credit_risk.commands.features", "features"),
     "models": ("credit_risk.commands.models", "models"),
     "new-key": ("credit_risk.commands.new_key", "new_key"),

@@ -16,7 +16,19 @@ from credit_risk.commands.options import PATH, own_log
 from credit_risk.commands.sheet import said_of, show
 from credit_risk.contract.errors import DataError
 from credit_risk.record.archive import FOLDER, Archive
-from credit_risk.record.finding import Line, entry_of, find_decision, likely_files, log_files, seconds_of, told_beside
+from credit_risk.record.finding import (
+    Line,
+    entry_of,
+    find_decision,
+    left_of,
+    likely_files,
+    log_files,
+    opened,
+    seconds_of,
+    told_beside,
+)
+from credit_risk.record.keys import Keys, said_of_lost
+from credit_risk.record.reader import Entry
 from credit_risk.record.verifying import keys_of, said_of_seal
 from credit_risk.replay.counteroffer import counteroffer
 from credit_risk.replay.dossier import Dossier
@@ -77,23 +89,39 @@ def decision(
     if (template or creditor or agency) and not notifies:
         raise click.UsageError("--template, --creditor and --agency belong to --notice")
     settings = load_settings()
-    line = _look_up(decision_id, log or [own_log(settings)])
-    entry = entry_of(line)
-    beside = [Archive(folder) for folder in (*archives, line.file.parent / FOLDER)]
-    sources = Sources(beside, told_beside(line, entry.record), settings.policy, settings.reasons)
-    dossier = Dossier.of(entry, sources, said_of_seal(line.file, line.number, keys_of([line.file.parent], keys)))
+    found = _look_up(decision_id, log or [own_log(settings)])
+    keys_beside = Keys()
+    line = opened(found, keys_beside)
+    entry = entry_of(line) if line else left_of(found)
+    unread = [] if line else [_why_unread(found, keys_beside)]
+    if unread and (offers or notifies):
+        raise DataError(
+            f"decision {decision_id} is no longer whole: {unread[0]}; leave out --counteroffer and --notice"
+        )
+    beside = [Archive(folder) for folder in (*archives, found.file.parent / FOLDER)]
+    sources = Sources(beside, told_beside(found, entry.record), settings.policy, settings.reasons)
+    seal = said_of_seal(found.file, found.number, keys_of([found.file.parent], keys))
+    dossier = Dossier.of(entry, sources, seal, unread)
     if notifies:
         click.echo(notice_of(dossier, template or TEMPLATE, creditor or CREDITOR, agency or AGENCY))
         return
-    content = dossier.for_programs(line.content)
-    offer = counteroffer(entry, sources.model_of(entry), sources.policy_of(entry)) if offers else None
+    content = dossier.for_programs((line or found).content)
+    offer = None
+    if offers and isinstance(entry, Entry):
+        offer = counteroffer(entry, sources.model_of(entry), sources.policy_of(entry))
     if as_json:
         more = {"counteroffer": offer and offer._asdict()} if offers else {}
         click.echo(json.dumps(content | more))
         return
     show(dossier, Console(highlight=False))
-    if offers:
+    if offers and isinstance(entry, Entry):
         click.echo(f"\n{said_of(offer, entry.record)}")
+
+
+def _why_unread(line: Line, keys: Keys) -> str:
+    if keys.erased:
+        return "the application, its features, the customer and the reference were erased"
+    return said_of_lost(str(line.file), "what is personal in it, in a line")
 
 
 def _look_up(decision_id: str, logs: Sequence[str]) -> Line:

@@ -11,7 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from credit_risk.contract.catalogue import MAX_REASONS
 from credit_risk.contract.errors import DataError
-from credit_risk.contract.record import DecisionRecord
+from credit_risk.contract.record import ImpersonalRecord
 from credit_risk.replay.dossier import Dossier, printable
 
 TEMPLATE = Path(__file__).with_name("notice.txt.j2")
@@ -60,7 +60,7 @@ def notice_of(dossier: Dossier, template: Path, creditor: str, agency: str) -> s
         raise DataError(f"template {template} can't be rendered: it raises a {type(error).__name__}; {GIVEN}") from None
 
 
-def check_adverse(record: DecisionRecord) -> None:
+def check_adverse(record: ImpersonalRecord) -> None:
     """Raise DataError unless the decision is adverse, so that a notice of it is due."""
     if record.status == "APPROVED":
         raise DataError(f"decision {record.decision_id} is APPROVED: no notice of adverse action is due")

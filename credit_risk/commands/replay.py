@@ -18,6 +18,7 @@ from credit_risk.contract.errors import DataError
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import load_model
 from credit_risk.record.archive import FOLDER, Archive
+from credit_risk.record.keys import said_of_lost
 from credit_risk.record.reader import LogReader
 from credit_risk.replay.differences import SHOWN, Differences
 from credit_risk.replay.outcomes import load_outcomes
@@ -93,6 +94,11 @@ async def _compare(reader: LogReader, replayer: Replayer, differences: Differenc
 def _report_left_out(reader: LogReader) -> None:
     for place in reader.torn:
         click.echo(f"{place} was left out: it is torn, as a crash leaves the last line", err=True)
+    if reader.keys.erased:
+        were = "was" if reader.keys.erased == 1 else "were"
+        click.echo(f"{counted(reader.keys.erased, 'decision')} {were} erased and left out", err=True)
+    for log, count in reader.keys.lost.items():
+        click.echo(f"{said_of_lost(log, counted(count, 'decision'))}; left out until then", err=True)
     if reader.skipped:
         click.echo(f"{counted(reader.skipped, 'line')} left out: no records of decisions", err=True)
 

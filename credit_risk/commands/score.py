@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from credit_risk.commands.options import PATH, model_option, policy_option, reasons_option
+from credit_risk.commands.recording import open_recording
 from credit_risk.contract.catalogue import load_catalogue
 from credit_risk.contract.decision import STATUSES
 from credit_risk.contract.errors import DataError, DependencyError
@@ -24,13 +25,12 @@ from credit_risk.portfolio.blocks import SUFFIXES, Report
 from credit_risk.portfolio.folder import parts_of, target_at
 from credit_risk.portfolio.local_engine import decide_all, prepare, workers_for
 from credit_risk.portfolio.readers import check_paths, read_rows
-from credit_risk.portfolio.recording import RecordedAs, Recording
+from credit_risk.portfolio.recording import RecordedAs
 from credit_risk.portfolio.remote import S3
 from credit_risk.portfolio.work import Counts, Outputs
 from credit_risk.portfolio.writer import Output
 from credit_risk.serving.release import release_of
-from credit_risk.serving.sealing import open_seal
-from credit_risk.serving.settings import PROJECT, load_settings
+from credit_risk.serving.settings import PROJECT
 
 TERMINATED = 128 + signal.SIGTERM  # the exit status that shells give
 
@@ -140,8 +140,7 @@ def _decide_file(
     with ExitStack() as stack:
         refused, decided = stack.enter_context(Output(rejects)), stack.enter_context(Output(output))
         # Ends first, so that a decision that can be read is on record.
-        seal = open_seal(load_settings(), str(decision_log)) if decision_log else None
-        recording = stack.enter_context(Recording(decision_log, decider.basis, seal)) if decision_log else None
+        recording = stack.enter_context(open_recording(decision_log, decider.basis)) if decision_log else None
         report = stack.enter_context(_progress())
         chunks = read_rows(applications, rows_at_once, report)
         counts = decide_all(chunks, decider, Outputs(decided, refused, recording), workers)

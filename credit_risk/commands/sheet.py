@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from credit_risk.contract.policy import Policy, Rules
-from credit_risk.contract.record import DecisionRecord
+from credit_risk.contract.record import DecisionRecord, ImpersonalRecord
 from credit_risk.replay.counteroffer import Counteroffer
 from credit_risk.replay.dossier import WARNING_TEXTS, Dossier, Told, printable
 
@@ -33,10 +33,11 @@ def sections(dossier: Dossier) -> Iterator[tuple[str, Rows]]:
         yield "Reasons, with what they add to the log odds", [_told(reason) for reason in dossier.reasons]
     if dossier.warnings:
         yield "Warnings", [_told(warning) for warning in dossier.warnings]
-    yield "Application", [(name, _text(value)) for name, value in record.application.model_dump().items()]
+    if isinstance(record, DecisionRecord):
+        yield "Application", [(name, _text(value)) for name, value in record.application.model_dump().items()]
     yield "Decided with", _decided_with(record, dossier.policy)
     yield "Asked by", _asked_by(record)
-    if record.on_file:
+    if isinstance(record, DecisionRecord) and record.on_file:
         yield "On file", _on_file(record)
     if dossier.missing:
         yield "Missing", [("", sentence) for sentence in dossier.missing]
@@ -56,7 +57,7 @@ def said_of(offer: Counteroffer | None, record: DecisionRecord) -> str:
     return f"{said} A warning would come with it: {'; '.join(odd)}." if odd else said
 
 
-def _decided(record: DecisionRecord) -> Rows:
+def _decided(record: ImpersonalRecord) -> Rows:
     return [
         ("time", str(record.time)),
         ("probability of default", str(record.probability_of_default)),
@@ -72,7 +73,7 @@ def _told(told: Told) -> tuple[str, str]:
     return name, told.text or "(no text of it is to be found)"
 
 
-def _decided_with(record: DecisionRecord, policy: Policy | None) -> Rows:
+def _decided_with(record: ImpersonalRecord, policy: Policy | None) -> Rows:
     rows = [("policy", record.policy)]
     if policy is not None:
         rows += [
@@ -91,9 +92,10 @@ def _decided_with(record: DecisionRecord, policy: Policy | None) -> Rows:
     ]
 
 
-def _asked_by(record: DecisionRecord) -> Rows:
+def _asked_by(record: ImpersonalRecord) -> Rows:
     rows = [("request id", record.request_id), ("caller", record.caller or "(no API key was required)")]
-    return rows + ([("reference", record.reference)] if record.reference is not None else [])
+    reference = record.reference if isinstance(record, DecisionRecord) else None
+    return rows + ([("reference", reference)] if reference is not None else [])
 
 
 def _on_file(record: DecisionRecord) -> Rows:

@@ -52,7 +52,7 @@ def worker(processes: int, nice: int | None, beside: bool) -> None:
     keys, files, queue = load_keys(settings), JobFiles(settings.jobs_folder), open_queue(settings)
     limits = Limits(settings.jobs_lease_seconds, settings.jobs_minutes * 60, settings.jobs_max_mb * 2**20)
     sources = Sources(settings.jobs_sources)
-    log = ChunkLog(settings.decision_log, open_seal(settings))
+    log = ChunkLog(settings.decision_log, open_seal(settings), encrypts=settings.decision_log_encrypt)
     engine = on_ray(settings.jobs_ray) if settings.jobs_ray else here
     if beside:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()

@@ -41,17 +41,14 @@ class RecordedFile(BaseModel):
     missing: Annotated[list[str], Field(description="Fields that were decided without, as null.")]
 
 
-class DecisionRecord(BaseModel):
-    """One decision on record."""
+class ImpersonalRecord(BaseModel):
+    """What stays on record of a decision when all that is personal is erased."""
 
     model_config = ConfigDict(frozen=True)
 
     schema_version: Annotated[Literal[1, 2], Field(alias="schema")]
     decision_id: Annotated[str, Field(description="As in the answer; sorts by time.")]
     time: Annotated[datetime, Field(description="When it was decided, in UTC.")]
-    application: ScoredApplication
-    application_sha256: Annotated[Sha256, Field(description="Hash of the application, byte by byte as it stands here.")]
-    features: Annotated[str, Field(description="The row that was scored: float32, little-endian, in hexadecimal.")]
     margin: Annotated[float, Field(description="Log odds of default.")]
     probability_of_default: Annotated[float, Field(description="Unrounded.")]
     score: int
@@ -66,14 +63,10 @@ class DecisionRecord(BaseModel):
     service: Annotated[str, Field(description="Version and commit of the code that decided.")]
     request_id: str
     caller: Annotated[str | None, Field(description="Name of the caller's API key, if keys are required.")]
-    on_file: Annotated[RecordedFile | None, Field(description="Only if the caller named a customer.")] = None
     scored_by: Annotated[
         str | None,
         Field(description="The model server that scored, or `local` in its place; absent without a model server."),
     ] = None
-    reference: Annotated[str | None, Field(description="The lender's own id of the application, if it was sent.")] = (
-        None
-    )
 
     @model_validator(mode="after")
     def _in_full(self) -> Self:
@@ -81,6 +74,18 @@ class DecisionRecord(BaseModel):
         if self.schema_version > 1 and not is_in_full:
             raise ValueError("a record of schema 2 has a model_digest, and the whole sha256 of policy and catalogue")
         return self
+
+
+class DecisionRecord(ImpersonalRecord):
+    """One decision on record, with all that is personal."""
+
+    application: ScoredApplication
+    application_sha256: Annotated[Sha256, Field(description="Hash of the application, byte by byte as it stands here.")]
+    features: Annotated[str, Field(description="The row that was scored: float32, little-endian, in hexadecimal.")]
+    on_file: Annotated[RecordedFile | None, Field(description="Only if the caller named a customer.")] = None
+    reference: Annotated[str | None, Field(description="The lender's own id of the application, if it was sent.")] = (
+        None
+    )
 
 
 class ArchivedLine(BaseModel):

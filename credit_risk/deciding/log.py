@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from credit_risk.deciding.decided import Decided
+from credit_risk.record.encryption import encrypt
 from credit_risk.record.writer import RecordWriter
 
 PART = 250  # decisions that are rendered in one turn of the event loop
@@ -31,17 +32,24 @@ class Log(Protocol):
 class DecisionLog:
     """Renders decisions as records and writes them."""
 
-    def __init__(self, writer: RecordWriter) -> None:
+    def __init__(self, writer: RecordWriter, *, encrypts: bool = False) -> None:
+        """`encrypts` what is personal in them."""
         self._writer = writer
+        self._encrypts = encrypts
 
     async def append(self, decisions: Sequence[Decided]) -> None:
         lines: list[bytes] = []
+        keys = b""
         for begin in range(0, len(decisions), PART):
             if begin:
                 await asyncio.sleep(0)  # other requests are answered in between
-            lines += [decided.renderer.record(decided) for decided in decisions[begin : begin + PART]]
+            part = [decided.renderer.record(decided) for decided in decisions[begin : begin + PART]]
+            if self._encrypts:
+                part, more = encrypt(part)
+                keys += more
+            lines += part
         if decisions:
-            await self._writer.append(lines, decisions[0].renderer.basis)
+            await self._writer.append(lines, decisions[0].renderer.basis, keys)
 
     def is_healthy(self) -> bool:
         return self._writer.is_healthy()

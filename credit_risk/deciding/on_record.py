@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from credit_risk.contract.catalogue import Catalogue
 from credit_risk.contract.errors import DataError
-from credit_risk.contract.record import DecisionRecord
+from credit_risk.contract.record import DecisionRecord, ImpersonalRecord
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.rendering import AnswerRenderer, Renderer
 from credit_risk.deciding.terms import CurrentTerms
 from credit_risk.record.archive import FOLDER, Archive
+from credit_risk.record.encryption import ENCRYPTED
 from credit_risk.record.lines import find_lines
 from credit_risk.record.writer import OFF, STDOUT, Place
+
+if TYPE_CHECKING:
+    from credit_risk.contract.application import CreditApplication
 
 Named = tuple[str, str, str]  # a model, a policy and a catalogue
 
@@ -37,7 +41,8 @@ class OnRecord:
         renderers: dict[Named, AnswerRenderer] = {}
         found: dict[str, bytes] = {}
         for decision_id, line in find_lines(self._folder, ids).items():
-            record = DecisionRecord.model_validate_json(line)
+            is_erased = ENCRYPTED in line
+            record = (ImpersonalRecord if is_erased else DecisionRecord).model_validate_json(line)
             named = record.model, record.policy, record.catalogue
             if named not in renderers:
                 renderers[named] = AnswerRenderer(record.model, record.policy[:12], self._catalogue(record.catalogue))
@@ -54,20 +59,20 @@ class OnRecord:
         return Catalogue.model_validate_json(content)
 
 
-def _decided(record: DecisionRecord, renderer: AnswerRenderer) -> Decided:
-    """Take what an answer tells from a record."""
+def _decided(record: ImpersonalRecord, renderer: AnswerRenderer) -> Decided:
+    """Take what an answer tells from a record. Of a decision that was erased, it tells no reference."""
     return Decided(
         record.decision_id,
         record.time.isoformat(),
-        record.application,
-        bytes.fromhex(record.features),
+        cast("CreditApplication", None),  # no answer tells it
+        b"",
         record.margin,
         record.probability_of_default,
         record.score,
         record.status,
         tuple((reason.code, reason.contribution) for reason in record.reasons),
         record.warnings,
-        Origin(record.request_id, record.caller, record.reference),
+        Origin(record.request_id, record.caller, record.reference if isinstance(record, DecisionRecord) else None),
         None,
         cast("Renderer", renderer),  # only of answers
         record.scored_by,

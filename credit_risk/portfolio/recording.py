@@ -24,6 +24,8 @@ from credit_risk.model.table import applications_of
 from credit_risk.portfolio.checking import Chunk
 from credit_risk.record.archive import FOLDER, Archive, Basis
 from credit_risk.record.chain import genesis
+from credit_risk.record.encryption import encrypt
+from credit_risk.record.keys import remove_keys
 from credit_risk.record.open_file import OpenFile
 from credit_risk.record.seal import FOLDER as SEAL
 from credit_risk.record.seal import Seal
@@ -68,9 +70,10 @@ def _referenced(applications: Sequence[Asked], column: pa.Array | None) -> Part:
 class Recording(AbstractContextManager[Any]):
     """A file of a decision log. It appears at the end, if `whole` was set by then, and what decided beside it."""
 
-    def __init__(self, folder: Path, basis: Basis, seal: Seal | None = None) -> None:
+    def __init__(self, folder: Path, basis: Basis, seal: Seal | None = None, *, encrypts: bool = False) -> None:
         """`basis` is what decides. Raises OSError if the folder can't be written to."""
         self.whole = False
+        self._encrypts = encrypts
         Archive(folder / FOLDER).keep(basis)
         if seal is not None:
             (folder / SEAL).mkdir(exist_ok=True)
@@ -78,7 +81,7 @@ class Recording(AbstractContextManager[Any]):
         self._seal = seal
         name = f"decisions-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}.ndjson"
         self._path, part = folder / name, folder / f".{name}.part"
-        self._file = OpenFile(part, seal, genesis(str(uuid4())) if seal else None)
+        self._file = OpenFile(part, seal, genesis(str(uuid4())) if seal else None, self._path)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
@@ -90,7 +93,13 @@ class Recording(AbstractContextManager[Any]):
                     self._seal.hand_on(head)
         finally:
             self._file.path.unlink(missing_ok=True)
+            if not self._path.exists():
+                remove_keys(self._path)
 
     def write(self, records: pa.Array) -> None:
         """Add records, which are lines."""
-        self._file.write(records.to_pylist())
+        lines: list[bytes] = records.to_pylist()
+        if self._encrypts:
+            self._file.write(*encrypt(lines))
+        else:
+            self._file.write(lines)

@@ -63,12 +63,12 @@ class RecordFiles:
         self._sync_is_due = False
         self._signing: asyncio.TimerHandle | asyncio.Task[None] | None = None  # under way, or to come
 
-    async def append(self, lines: Sequence[bytes], basis: Basis | None = None) -> None:
+    async def append(self, lines: Sequence[bytes], basis: Basis | None = None, keys: bytes = b"") -> None:
         try:
             file = self._file_for(sum(map(len, lines)))
             if basis is not None and basis is not self._archived:
                 self._keep(basis)
-            file.write(lines)
+            file.write(lines, keys)
             if self._fsync == "batch":
                 await file.sync(self._syncing)
         except OSError as error:

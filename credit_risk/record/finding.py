@@ -15,8 +15,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from credit_risk.contract.errors import DataError
-from credit_risk.contract.record import ArchivedLine, DecisionRecord, Kind
-from credit_risk.record.reader import STDIN, Entry, content_of, files_of, parsed
+from credit_risk.contract.record import ArchivedLine, DecisionRecord, ImpersonalRecord, Kind
+from credit_risk.record.encryption import ENCRYPTED
+from credit_risk.record.keys import Keys
+from credit_risk.record.reader import STDIN, Entry, ErasedEntry, content_of, files_of, parsed
 
 # Seconds from when an id is made until its decision is on record. A request ends after `traffic.timeout`, which is 10
 # seconds unless bentoconfiguration.yaml says otherwise; this leaves room for more, and for a clock that is put right.
@@ -121,6 +123,17 @@ def find_line(file: Path, sought: bytes) -> Line | None:
         raise DataError(f"{file} can't be read: {error.strerror}") from None
 
 
+def opened(line: Line, keys: Keys) -> Line | None:
+    """Decrypt a line if it is encrypted. None if its key was erased, or is lost.
+
+    Raises DataError if others may read the keys.
+    """
+    if ENCRYPTED not in line.content or not line.content.endswith(b"\n"):
+        return line
+    content = keys.opened(str(line.file), line.content)
+    return None if content is None else line._replace(content=content)
+
+
 def entry_of(line: Line) -> Entry:
     """Read the line of a decision. Raises DataError that names its place and what is wrong with it."""
     record = parsed(line.content, line.place, DecisionRecord)
@@ -131,7 +144,14 @@ def entry_of(line: Line) -> Entry:
     return Entry(line.place, len(line.content), record)
 
 
-def told_beside(line: Line, record: DecisionRecord) -> dict[tuple[Kind, str], bytes]:
+def left_of(line: Line) -> ErasedEntry:
+    """Read what is not encrypted of the line of a decision. Raises DataError as `entry_of` does."""
+    record = parsed(line.content, line.place, ImpersonalRecord)
+    assert record is not None  # it is not torn, or it would have been no encrypted line
+    return ErasedEntry(line.place, len(line.content), record)
+
+
+def told_beside(line: Line, record: ImpersonalRecord) -> dict[tuple[Kind, str], bytes]:
     """Find the policy and the catalogue of a decision in its file, where a log that was a stream has them.
 
     Files that were written to a folder have them in its archive, and are not read again.

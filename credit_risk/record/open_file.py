@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from credit_risk.record.chain import Tip, link
+from credit_risk.record.keys import KeyFile
 from credit_risk.record.seal import Seal
 
 logger = logging.getLogger("bentoml.credit_risk")
@@ -28,9 +29,13 @@ class End(NamedTuple):
 class OpenFile:
     """One open file. Its methods raise OSError."""
 
-    def __init__(self, path: Path, seal: Seal | None = None, after: Tip | None = None) -> None:
-        """With a seal, the file goes on with the chain `after` this tip."""
+    def __init__(
+        self, path: Path, seal: Seal | None = None, after: Tip | None = None, named: Path | None = None
+    ) -> None:
+        """With a seal, the file goes on with the chain `after` this tip. It will be `named` so if it is renamed."""
         self.path = path
+        self._named = named or path
+        self._keys: KeyFile | None = None  # of an encrypted log
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._seal, self._after = seal, after
         self._end = End(0, 0, after.digest if after else "")
@@ -51,8 +56,11 @@ class OpenFile:
             return self._after
         return Tip(self._after.chain, self._after.number + 1, self._end.digest)
 
-    def write(self, lines: Sequence[bytes]) -> None:
-        """Write all of the lines or none of them."""
+    def write(self, lines: Sequence[bytes], keys: bytes = b"") -> None:
+        """Write all of the lines or none of them, and before them the keys that they are encrypted with."""
+        if keys:
+            self._keys = self._keys or KeyFile.create(self._named)
+            self._keys.add(keys)
         size, counted, digest = self._end
         if self._seal is not None and self._after is not None:
             if not size:
@@ -81,7 +89,9 @@ class OpenFile:
         return linked
 
     def is_gone(self) -> bool:
-        """Tell whether somebody has deleted the file: what is written to it would be lost."""
+        """Tell whether somebody has deleted the file or its keys: what is written to it would be lost."""
+        if self._keys is not None and self._keys.is_gone():
+            return True
         return os.fstat(self._descriptor).st_nlink == 0
 
     async def sync(self, thread: ThreadPoolExecutor) -> None:
@@ -91,7 +101,7 @@ class OpenFile:
         """
         lost, end = self._lost, self._end
         try:
-            await asyncio.get_running_loop().run_in_executor(thread, os.fsync, self._descriptor)
+            await asyncio.get_running_loop().run_in_executor(thread, self._sync)
         except OSError:
             if lost == self._lost and not self._is_closed:
                 self._lost += 1
@@ -106,7 +116,7 @@ class OpenFile:
     def sync_in_background(self) -> None:
         """Sync, and log an error if that fails."""
         try:
-            os.fsync(self._descriptor)
+            self._sync()
         except OSError as error:
             logger.error("Decisions can't be made durable: %s", error.strerror)
 
@@ -118,13 +128,20 @@ class OpenFile:
     def finish(self) -> None:
         """Make the file durable, and close it."""
         try:
-            os.fsync(self._descriptor)
+            self._sync()
         finally:
-            os.close(self._descriptor)
+            self._close(sync=False)
+
+    def _sync(self) -> None:
+        if self._keys is not None:
+            self._keys.sync()
+        os.fsync(self._descriptor)
 
     def _close(self, *, sync: bool) -> None:
         if sync:
             self.sync_in_background()
+        if self._keys is not None:
+            self._keys.close()
         os.close(self._descriptor)
 
 

@@ -12,7 +12,9 @@ from typing import BinaryIO, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from credit_risk.contract.errors import DataError
-from credit_risk.contract.record import ArchivedLine, DecisionRecord, Kind
+from credit_risk.contract.record import ArchivedLine, DecisionRecord, ImpersonalRecord, Kind
+from credit_risk.record.encryption import ENCRYPTED
+from credit_risk.record.keys import Keys
 from credit_risk.record.retention import FILES
 
 STDIN = "-"
@@ -30,6 +32,14 @@ class Entry(NamedTuple):
     record: DecisionRecord
 
 
+class ErasedEntry(NamedTuple):
+    """What is left of a record that was erased, or whose key is lost."""
+
+    place: str
+    size: int
+    record: ImpersonalRecord
+
+
 class LogReader:
     """Reads the records of files, of folders of files, and of standard input, one after the other."""
 
@@ -39,6 +49,7 @@ class LogReader:
         self._lenient = lenient
         self.size = None if STDIN in self._files else sum(Path(file).stat().st_size for file in self._files)
         self.skipped = 0
+        self.keys = Keys()  # of encrypted records
         self.torn: list[str] = []  # places of last lines that a crash cut off
         self.archived: dict[tuple[Kind, str], bytes] = {}  # what was read of policies and catalogues, by their sha256
 
@@ -60,8 +71,11 @@ class LogReader:
                             continue
                         elif ARCHIVED in line:
                             self._archive(line, f"{name}:{number}")
-                        elif record := self._parsed(line, f"{name}:{number}", DecisionRecord):
-                            yield Entry(f"{name}:{number}", len(line), record)
+                        else:
+                            opened = self.keys.opened(file, line) if ENCRYPTED in line else line
+                            record = opened and self._parsed(opened, f"{name}:{number}", DecisionRecord)
+                            if record:
+                                yield Entry(f"{name}:{number}", len(line), record)
             except OSError as error:
                 raise DataError(f"{name} can't be read: {error.strerror}") from None
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from credit_risk.record.chain import tip_of
+from credit_risk.record.keys import remove_keys
 from credit_risk.record.seal import FOLDER, REMOVED, Seal, append_line
 
 logger = logging.getLogger("bentoml.credit_risk")
@@ -25,6 +26,7 @@ def remove_old(folder: Path, oldest: datetime, seal: Seal | None) -> None:
                 if seal is not None and (tip := tip_of(path)):
                     append_line(folder / FOLDER / REMOVED, seal.removed(tip, path.name))
                 path.unlink()
+                remove_keys(path)
         except FileNotFoundError:
             continue
         except OSError as error:

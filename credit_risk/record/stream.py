@@ -44,7 +44,8 @@ class RecordStream:
         self._archived: Basis | None = None
         self._day = 0  # when that was, in days since the epoch
 
-    async def append(self, lines: Sequence[bytes], basis: Basis | None = None) -> None:
+    async def append(self, lines: Sequence[bytes], basis: Basis | None = None, keys: bytes = b"") -> None:
+        assert not keys  # settings refuse to encrypt a stream, beside which keys can't be
         os.set_blocking(self._descriptor, False)
         try:
             async with self._turn:  # lines stay in order

@@ -19,10 +19,11 @@ Place = str | Literal["off", "stdout"]  # otherwise a folder
 class RecordWriter(Protocol):
     """Writes records, each of which is one line."""
 
-    async def append(self, lines: Sequence[bytes], basis: Basis | None = None) -> None:
+    async def append(self, lines: Sequence[bytes], basis: Basis | None = None, keys: bytes = b"") -> None:
         """Write all of these lines or none. Raises UnavailableError if that is impossible.
 
         `basis` is what these decisions were made with. It is archived first, unless it is already.
+        `keys` are the lines of the keys that these lines are encrypted with.
         """
 
     def is_healthy(self) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from credit_risk.contract.errors import DataError
 from credit_risk.contract.policy import Policy
 from credit_risk.contract.warning import WARNINGS
-from credit_risk.record.reader import Entry
+from credit_risk.record.reader import Entry, ErasedEntry
 from credit_risk.replay.sources import Sources
 
 WARNING_TEXTS = {warning.code: warning.text for warning in WARNINGS}
@@ -28,7 +28,7 @@ class Told(NamedTuple):
 class Dossier:
     """A decision on record and what its record refers to."""
 
-    entry: Entry
+    entry: Entry | ErasedEntry
     reasons: list[Told]
     warnings: list[Told]  # texts of this version: they are not archived
     policy: Policy | None
@@ -36,9 +36,9 @@ class Dossier:
     missing: list[str] = field(default_factory=list)  # sentences about what is nowhere to be found
 
     @classmethod
-    def of(cls, entry: Entry, sources: Sources, seal: str) -> Self:
+    def of(cls, entry: Entry | ErasedEntry, sources: Sources, seal: str, missing: Sequence[str] = ()) -> Self:
         """Gather what the record refers to. What is missing is told in the dossier."""
-        record, missing = entry.record, []
+        record, missing = entry.record, list(missing)
         texts: Mapping[str, str] = {}
         policy = None
         try:

@@ -16,7 +16,7 @@ from credit_risk.contract.record import DecisionRecord, Kind
 from credit_risk.model.recorded import find_recorded, load_recorded
 from credit_risk.model.store import StoredModel
 from credit_risk.record.archive import Archive
-from credit_risk.record.reader import Entry
+from credit_risk.record.reader import Entry, ErasedEntry
 
 BRING = "name the archive that was beside the log with --archive"
 
@@ -36,14 +36,14 @@ class Sources:
         self._catalogues: dict[str, Mapping[str, str]] = {}
         self._models: dict[tuple[str, str], StoredModel] = {}
 
-    def policy_of(self, entry: Entry, fix: str = BRING) -> Policy:
+    def policy_of(self, entry: Entry | ErasedEntry, fix: str = BRING) -> Policy:
         """Find the policy. Raises DataError, with this fix, if it is nowhere, or if this version can't read it."""
         name = entry.record.policy
         if name not in self._policies:
             self._policies[name] = self._find_policy(name, entry.place, fix)
         return self._policies[name]
 
-    def texts_of(self, entry: Entry) -> Mapping[str, str]:
+    def texts_of(self, entry: Entry | ErasedEntry) -> Mapping[str, str]:
         """Find the texts of reasons, by their codes. Raises DataError if the catalogue is nowhere."""
         name = entry.record.catalogue
         if name not in self._catalogues:

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from credit_risk.record.files import Fsync
 from credit_risk.record.retention import KEPT_BY_LAW
+from credit_risk.record.writer import STDOUT
 from credit_risk.serving.job_settings import home
 
 
@@ -20,6 +21,13 @@ def _kept_long_enough(days: int | None, info: ValidationInfo) -> int | None:
         fix = "leave it out to keep all, or set CREDIT_RISK_DECISION_LOG_KEEP_LESS=true where that does not bind you"
         raise PydanticCustomError("kept", f"{law}; {fix}")
     return days
+
+
+def _in_files(encrypts: bool, info: ValidationInfo) -> bool:
+    if encrypts and info.data.get("decision_log") == STDOUT:
+        fault = "must be false while CREDIT_RISK_DECISION_LOG is stdout, as there is nowhere to keep the keys"
+        raise PydanticCustomError("keys", f"{fault}; name a folder there")
+    return encrypts
 
 
 class LogSettings(BaseSettings):
@@ -47,6 +55,11 @@ class LogSettings(BaseSettings):
         Field(ge=1, description=f"Remove files of the decision log after this many days, {KEPT_BY_LAW} or more."),
         AfterValidator(_kept_long_enough),
     ] = None
+    decision_log_encrypt: Annotated[
+        bool,
+        Field(description="Encrypt what is personal in the decision log, so that it can be erased; not on `stdout`."),
+        AfterValidator(_in_files),
+    ] = False
     decision_log_seal: Annotated[
         bool, Field(description="Seal the decision log, so that changes to it are found; `stdout` only with a key.")
     ] = True

@@ -122,4 +122,4 @@ def _open_log(settings: Settings) -> Log:
         keep_days=settings.decision_log_keep_days,
         seal=open_seal(settings),
     )
-    return NoLog() if writer is None else DecisionLog(writer)
+    return NoLog() if writer is None else DecisionLog(writer, encrypts=settings.decision_log_encrypt)

@@ -51,9 +51,8 @@ class Workshop:
     def runner(self, is_stopping: Callable[[], bool] = lambda: False, **limits: Any) -> Runner:
         bounds = Limits(**({"lease_seconds": 30.0, "most_seconds": 600.0, "most_bytes": 10**8} | limits))
         sources = Sources(self.settings.jobs_sources)
-        return Runner(
-            self.store, self.queue, self.files, ChunkLog(str(self.log), seal_of(self.log)), bounds, sources, is_stopping
-        )
+        log = ChunkLog(str(self.log), seal_of(self.log), encrypts=self.settings.decision_log_encrypt)
+        return Runner(self.store, self.queue, self.files, log, bounds, sources, is_stopping)
 
     def run(self, job: Job) -> Job:
         """Run a job as a worker does, and give what has become of it."""

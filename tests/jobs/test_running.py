@@ -24,6 +24,8 @@ from credit_risk.jobs.recording import ChunkLog
 from credit_risk.jobs.sqlite_store import SqliteJobs
 from credit_risk.jobs.store import StoreError, change
 from credit_risk.model.store import StoredModel
+from credit_risk.record.erasing import key_files
+from credit_risk.record.reader import LogReader
 from credit_risk.serving import jobs as serving_jobs
 from credit_risk.training.data import Dataset
 from tests.deciders import answers_of
@@ -87,6 +89,24 @@ def test_each_decision_is_on_record_under_the_id_of_its_row(workshop: Workshop, 
     assert {record.request_id for record in records} == {f"job {job.id}"}
     assert sorted(record.decision_id for record in records) != [record.decision_id for record in records]
     assert {record.decision_id[:13] for record in records} == {job.id[:13]}  # the time of the job
+
+
+def test_what_is_personal_is_encrypted_where_that_is_set(
+    tmp_path: Path, model: StoredModel, table: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = Workshop(tmp_path, model, decision_log_encrypt=True)
+    append = ChunkLog.append
+
+    def append_twice(*arguments: Any) -> None:
+        append(*arguments)
+        append(*arguments)
+
+    monkeypatch.setattr(ChunkLog, "append", append_twice)
+    job = workshop.run(workshop.hand_in(table))
+    assert not any(b'"application"' in line for line in workshop.lines())
+    assert len(key_files([workshop.log])) == job.chunks == 4
+    entries = list(LogReader([str(workshop.log)], lenient=False).entries())
+    assert [each.record.decision_id for each in entries] == [row["decision_id"] for row in workshop.decisions(job)]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from credit_risk.commands.cli import cli
 from credit_risk.contract.application import EXAMPLE
 from credit_risk.contract.record import DecisionRecord
 from credit_risk.model.store import StoredModel
+from credit_risk.record.erasing import key_files
 from credit_risk.training.data import Dataset
 from tests.corpus import SAMPLE
 from tests.deciders import POLICY
@@ -46,6 +47,20 @@ def test_it_leaves_a_record_that_can_be_replayed_where_asked_for(
     assert {(record.request_id, record.caller) for record in records} == {(f"score in.{kind}", None)}
     assert file.stat().st_mode & 0o077 == 0
     assert replayed(log) == "301 decisions, all identical\n"
+
+
+def test_it_encrypts_what_is_personal_where_that_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDIT_RISK_DECISION_LOG_ENCRYPT", "true")
+    log, out = tmp_path / "log", tmp_path / "out.csv"
+    mixed = write(tmp_path / "mixed.csv", [SAMPLE, SAMPLE | {"income": "much"}])
+    assert run(mixed, "-o", out, "--decision-log", log, "--strict").exit_code == 1
+    assert key_files([log]) == []
+    source = write(tmp_path / "in.csv", [SAMPLE | {"reference": name} for name in ("A", "B")])
+    assert run(source, "-o", out, "--decision-log", log).exit_code == 0
+    assert not any(b'"application"' in line for line in decision_lines(log))
+    assert replayed(log) == "2 decisions, all identical\n"
+    assert CliRunner().invoke(cli, ["erase", "B", str(log), "--yes"]).exit_code == 0
+    assert replayed(log) == "1 decision was erased and left out\n1 decision, all identical\n"
 
 
 def test_it_leaves_no_record_of_decisions_that_are_not_written(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ import psutil
 import pytest
 
 from credit_risk.contract.record import DecisionRecord
+from credit_risk.record.erasing import erase, key_files, keys_of_decision
+from credit_risk.record.reader import LogReader
+from credit_risk.record.verifying import keys_of, verify
 from credit_risk.training.data import Dataset
 from tests.conftest import PROJECT, user_environment
 from tests.corpus import SAMPLE, body_of
@@ -103,6 +106,25 @@ def test_killed_workers_lose_no_decision_that_was_answered(tmp_path: Path) -> No
     assert len(set(ids)) == len(ids)
     assert set(asked.ids) <= set(ids)
     print(f"{KILLS} kills: {len(asked.ids)} answered, {len(ids)} on record")  # noqa: T201 - for pytest -s
+
+
+def test_encrypted_decisions_survive_kills_and_are_erased_beside_the_service(tmp_path: Path) -> None:
+    with serving(CREDIT_RISK_DECISION_LOG=str(tmp_path), CREDIT_RISK_DECISION_LOG_ENCRYPT="true") as server:
+        with asking(server, 8) as asked:
+            assert workers_of(server, 2) == 2
+            time.sleep(0.5)
+            psutil.Process(server.process.pid).children()[0].kill()
+            assert workers_of(server, 3) == 3
+        erased = asked.ids[::50]
+        for decision_id in erased:
+            erase(keys_of_decision(key_files([tmp_path]), decision_id))
+        with asking(server, 2) as again:
+            wait_until(lambda: len(again.ids) > 20)
+    reader = LogReader([str(tmp_path)], lenient=False)
+    readable = {entry.record.decision_id for entry in reader.entries()}
+    assert set(asked.ids + again.ids) - readable == set(erased)
+    assert (reader.keys.erased, reader.keys.lost) == (len(erased), {})
+    assert verify(tmp_path, keys_of([tmp_path], [])).faults == []
 
 
 @pytest.fixture
