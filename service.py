@@ -24,6 +24,7 @@ from credit_risk.serving.bento.service import CreditRiskService
 from credit_risk.serving.endpoints import Endpoints, Request
 from credit_risk.serving.job_metrics import watch_jobs
 from credit_risk.serving.metrics import Metrics
+from credit_risk.serving.reviews import paths_of_reviews
 from credit_risk.serving.runner import AdaptiveRunner
 from credit_risk.serving.scoring import open_model_server
 
@@ -33,7 +34,10 @@ class CreditRiskClassifier:
     """Decides credit applications: APPROVED, MAYBE or DECLINED, with the probability of default and the reasons."""
 
     def __init__(self) -> None:
-        startup, metrics = svc.startup, Metrics(svc.paths | watch_jobs(svc.startup.settings))
+        startup, metrics = (
+            svc.startup,
+            Metrics(svc.paths | watch_jobs(svc.startup.settings) | paths_of_reviews(svc.startup.settings)),
+        )
         svc.tell_what_is_in_use(metrics)
         self._log = startup.log
         self._model_server = open_model_server(startup.settings, startup.model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from credit_risk.record.reader import SEAL
+from credit_risk.record.reader import OTHERS
 
 
 def decision_lines(folder: Path, files: str = "decisions-*.ndjson") -> list[bytes]:
@@ -15,4 +15,4 @@ def decision_lines(folder: Path, files: str = "decisions-*.ndjson") -> list[byte
 
 
 def is_of_a_decision(line: bytes) -> bool:
-    return not line.startswith(SEAL)
+    return not line.startswith(OTHERS)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import UUID
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
 from credit_risk.commands.notice import AGENCY, CREDITOR, TEMPLATE, notice_of
-from credit_risk.commands.options import PATH, own_log
+from credit_risk.commands.options import PATH, DecisionId, own_log
 from credit_risk.commands.sheet import said_of, show
 from credit_risk.contract.errors import DataError
 from credit_risk.record.archive import FOLDER, Archive
+from credit_risk.record.events import events_of
 from credit_risk.record.finding import (
     Line,
     entry_of,
@@ -24,31 +24,15 @@ from credit_risk.record.finding import (
     likely_files,
     log_files,
     opened,
-    seconds_of,
     told_beside,
 )
 from credit_risk.record.keys import Keys, said_of_lost
 from credit_risk.record.reader import Entry
 from credit_risk.record.verifying import keys_of, said_of_seal
 from credit_risk.replay.counteroffer import counteroffer
-from credit_risk.replay.dossier import Dossier
+from credit_risk.replay.dossier import Dossier, SealedEvent
 from credit_risk.replay.sources import Sources
 from credit_risk.serving.settings import load_settings
-
-AN_ID = "019a9f3c-6c1e-7bd3-8f5a-3f1f7a0c9a41"
-
-
-class DecisionId(click.ParamType[str]):
-    """The id of a decision, as answers have it."""
-
-    name = "id"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            seconds_of(value)
-        except ValueError:
-            return self.fail(f"it is a UUID of version 7 such as {AN_ID}, decision_id of the answer", param, ctx)
-        return str(UUID(value))
 
 
 @click.command()
@@ -78,7 +62,7 @@ def decision(
     creditor: str | None,
     agency: str | None,
 ) -> None:
-    """Print the decision ID as it is on record, with the texts and the policy of its time.
+    """Print the decision ID as it is on record, with the texts and the policy of its time, its reviews and outcomes.
 
     A LOG is a file of decision records or a folder of such files; by default it is the service's own. Only the files
     that can hold the decision are read, and if it is in none of them, all others. The exit status is 1 if it is not on
@@ -100,8 +84,13 @@ def decision(
         )
     beside = [Archive(folder) for folder in (*archives, found.file.parent / FOLDER)]
     sources = Sources(beside, told_beside(found, entry.record), settings.policy, settings.reasons)
-    seal = said_of_seal(found.file, found.number, keys_of([found.file.parent], keys))
-    dossier = Dossier.of(entry, sources, seal, unread)
+    trusted = keys_of([found.file.parent], keys)
+    seal = said_of_seal(found.file, found.number, trusted)
+    events = [
+        SealedEvent(event, said_of_seal(event.at.file, event.at.number, trusted))
+        for event in events_of(found.file.parent, decision_id)
+    ]
+    dossier = Dossier.of(entry, sources, seal, unread, events)
     if notifies:
         click.echo(notice_of(dossier, template or TEMPLATE, creditor or CREDITOR, agency or AGENCY))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNot
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from credit_risk.contract.catalogue import MAX_REASONS
+from credit_risk.contract.decision import Reason
 from credit_risk.contract.errors import DataError
-from credit_risk.contract.record import ImpersonalRecord
-from credit_risk.replay.dossier import Dossier, printable
+from credit_risk.record.history import History
+from credit_risk.replay.dossier import Dossier, Told, printable
 
 TEMPLATE = Path(__file__).with_name("notice.txt.j2")
 CREDITOR = "[name and address of the creditor]"
@@ -28,16 +30,17 @@ def notice_of(dossier: Dossier, template: Path, creditor: str, agency: str) -> s
 
     Raises DataError if no notice is due, if reasons have no texts, or if the template fails.
     """
-    record = dossier.entry.record
-    check_adverse(record)
-    untold = [reason.code for reason in dossier.reasons if reason.text is None]
-    if untold or not dossier.reasons:
+    record, history = dossier.entry.record, dossier.history
+    check_adverse(history)
+    reasons: Sequence[Told | Reason] = history.reviews[-1].reasons if history.reviews else dossier.reasons
+    untold = [reason.code for reason in reasons if reason.text is None]
+    if untold or not reasons:
         fault = f"has no text for {', '.join(untold)}" if untold else "has no reasons on record"
         needed = "and a notice must name the principal reasons (12 CFR 1002.9(b)(2))"
         raise DataError(f"decision {record.decision_id} {fault}, {needed}", dossier.missing)
     content = {
         "decision": _printable(record.model_dump()),
-        "reasons": [reason.text for reason in dossier.reasons[:MAX_REASONS]],
+        "reasons": [reason.text for reason in reasons[:MAX_REASONS]],
         "creditor": creditor,
         "agency": agency,
         "today": date.today(),  # noqa: DTZ011 - that of the creditor
@@ -60,14 +63,16 @@ def notice_of(dossier: Dossier, template: Path, creditor: str, agency: str) -> s
         raise DataError(f"template {template} can't be rendered: it raises a {type(error).__name__}; {GIVEN}") from None
 
 
-def check_adverse(record: ImpersonalRecord) -> None:
-    """Raise DataError unless the decision is adverse, so that a notice of it is due."""
-    if record.status == "APPROVED":
-        raise DataError(f"decision {record.decision_id} is APPROVED: no notice of adverse action is due")
-    if record.status == "MAYBE":
+def check_adverse(history: History) -> None:
+    """Raise DataError unless the decision stands as adverse, so that a notice of it is due."""
+    decision_id = history.decision.decision_id
+    if history.status == "APPROVED":
+        by_whom = " by a person's review" if history.reviews else ""
+        raise DataError(f"decision {decision_id} is APPROVED{by_whom}: no notice of adverse action is due")
+    if history.status == "MAYBE":
         raise DataError(
-            f"decision {record.decision_id} is MAYBE, which is not adverse yet (Regulation B, 12 CFR 1002.9): "
-            "a person has to decide first"
+            f"decision {decision_id} is MAYBE, which is not adverse yet (Regulation B, 12 CFR 1002.9): a person has to "
+            "decide first; put the review on record with `python -m credit_risk review`"
         )
 
 

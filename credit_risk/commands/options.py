@@ -6,15 +6,31 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 import click
 
 from credit_risk.contract.errors import SettingError
+from credit_risk.record.finding import seconds_of
 from credit_risk.record.writer import OFF, STDOUT
 from credit_risk.serving.settings import Settings, load_settings, variable_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+AN_ID = "019a9f3c-6c1e-7bd3-8f5a-3f1f7a0c9a41"
+
+
+class DecisionId(click.ParamType[str]):
+    """The id of a decision, as answers have it."""
+
+    name = "id"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            seconds_of(value)
+        except ValueError:
+            return self.fail(f"it is a UUID of version 7 such as {AN_ID}, decision_id of the answer", param, ctx)
+        return str(UUID(value))
 
 
 class Share(click.FloatRange):
@@ -73,4 +89,17 @@ def _setting_option(flag: str, setting: str, kind: Any, metavar: str, text: str)
         default=lambda: getattr(load_settings(), setting),
         show_default=f"{variable_of(setting)}, or the service's own default",
         help=text,
+    )
+
+
+def log_option(command: F) -> F:
+    """Add --log, with the service's own log as the default."""
+    text = "Folder of the decision log.  [default: that of CREDIT_RISK_DECISION_LOG]"
+    return click.option("--log", type=PATH, metavar="FOLDER", help=text)(command)
+
+
+def supersedes_option(kind: str) -> Callable[[F], F]:
+    """Add --supersedes."""
+    return click.option(
+        "--supersedes", type=DecisionId(), metavar="ID", help=f"Id of the {kind} that this one takes back."
     )

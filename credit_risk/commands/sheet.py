@@ -8,10 +8,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from credit_risk.contract.event import ReviewLine
 from credit_risk.contract.policy import Policy, Rules
 from credit_risk.contract.record import DecisionRecord, ImpersonalRecord
 from credit_risk.replay.counteroffer import Counteroffer
-from credit_risk.replay.dossier import WARNING_TEXTS, Dossier, Told, printable
+from credit_risk.replay.dossier import WARNING_TEXTS, Dossier, SealedEvent, Told, printable
 
 WIDTH = 24  # of names
 Rows = list[tuple[str, str]]  # name and value
@@ -28,7 +29,8 @@ def show(dossier: Dossier, console: Console) -> None:
 def sections(dossier: Dossier) -> Iterator[tuple[str, Rows]]:
     """Give the titles and rows of the sheet."""
     record = dossier.entry.record
-    yield f"Decision {record.decision_id}: {record.status}", _decided(record)
+    then = f", then {dossier.history.status} by a person" if dossier.history.reviews else ""
+    yield f"Decision {record.decision_id}: {record.status}{then}", _decided(record)
     if dossier.reasons:
         yield "Reasons, with what they add to the log odds", [_told(reason) for reason in dossier.reasons]
     if dossier.warnings:
@@ -39,6 +41,8 @@ def sections(dossier: Dossier) -> Iterator[tuple[str, Rows]]:
     yield "Asked by", _asked_by(record)
     if isinstance(record, DecisionRecord) and record.on_file:
         yield "On file", _on_file(record)
+    for each in dossier.events:
+        yield _event(each)
     if dossier.missing:
         yield "Missing", [("", sentence) for sentence in dossier.missing]
     yield "On record", [("place", dossier.entry.place), ("seal", dossier.seal)]
@@ -96,6 +100,20 @@ def _asked_by(record: ImpersonalRecord) -> Rows:
     rows = [("request id", record.request_id), ("caller", record.caller or "(no API key was required)")]
     reference = record.reference if isinstance(record, DecisionRecord) else None
     return rows + ([("reference", reference)] if reference is not None else [])
+
+
+def _event(sealed: SealedEvent) -> tuple[str, Rows]:
+    line = sealed.event.line
+    if isinstance(line, ReviewLine):
+        what = f"Review {line.review_id}: {line.status}{', overruling the decision' if line.override else ''}"
+        reasons = [(reason.code, reason.text) for reason in line.reasons]
+        rows = [("reviewer", line.reviewer), *reasons, *([("note", line.note)] if line.note else [])]
+    else:
+        what, rows = f"Outcome {line.outcome_id}: {line.outcome}", [("date", str(line.date))]
+    taken_back = [("supersedes", line.supersedes)] if line.supersedes else []
+    put = [("caller", line.caller)] if line.caller else []
+    at = [("time", str(line.time)), *put, ("place", sealed.event.at.place), ("seal", sealed.seal)]
+    return what, [*rows, *taken_back, *at]
 
 
 def _on_file(record: DecisionRecord) -> Rows:

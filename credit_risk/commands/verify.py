@@ -13,8 +13,7 @@ from rich.progress import Progress
 from credit_risk.commands.options import PATH, own_log
 from credit_risk.commands.wording import counted
 from credit_risk.contract.errors import DataError
-from credit_risk.record.reader import files_of
-from credit_risk.record.verifying import Verdict, keys_of, verify
+from credit_risk.record.verifying import Verdict, keys_of, sealed_files, verify
 from credit_risk.serving.settings import load_settings
 
 SHOWN = 20  # faults
@@ -48,7 +47,7 @@ def verify_logs(logs: Sequence[Path], keys: Sequence[Path], heads: Sequence[Path
     trusted = keys_of(folders, keys)
     screen = Console(stderr=True)
     with Progress(console=screen, disable=not screen.is_terminal) as progress:
-        total = sum(Path(file).stat().st_size for log in logs for file in files_of(str(log)))
+        total = sum(file.stat().st_size for log in logs for file in sealed_files(log))
         task = progress.add_task("Verifying", total=total)
         verdicts = [verify(log, trusted, heads, lambda size: progress.advance(task, size)) for log in logs]
     if not len(trusted) and any(verdict.sealed for verdict in verdicts):

@@ -21,6 +21,8 @@ RULE_CODES = ("P01", "P02", "P03", "P04", "P05")  # from the policy's rules
 SAID_BY_RULE = {"P01": "R09", "P04": "R14", "P05": "R15"}
 MAX_REASONS = 4  # "disclosure of more than four reasons is not likely to be helpful": comment 9(b)(2)-1 to Regulation B
 
+PROTECTED_CODES = ("R18", "R19")  # age and marital status, which no person may decide by (12 CFR 1002.4(a))
+ReviewCode = Annotated[str, StringConstraints(pattern=r"^V[0-9]{2}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
 
@@ -31,6 +33,9 @@ class Catalogue(BaseModel):
 
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$", description="Such as en or pt-BR.")]
     reasons: dict[str, Text]
+    review: Annotated[
+        dict[ReviewCode, Text], Field(description="What only a person finds out, such as V01; codes are yours to add.")
+    ] = {}
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -55,7 +60,15 @@ class Catalogue(BaseModel):
     @property
     def content(self) -> bytes:
         """What is told, as JSON without layout, in the order of the codes."""
-        return self.model_copy(update={"reasons": dict(sorted(self.reasons.items()))}).model_dump_json().encode()
+        ordered = {"reasons": dict(sorted(self.reasons.items())), "review": dict(sorted(self.review.items()))}
+        # Without codes for reviews the content is what it was before there were any.
+        exclude = set() if self.review else {"review"}
+        return self.model_copy(update=ordered).model_dump_json(exclude=exclude).encode()
+
+    @property
+    def for_reviews(self) -> dict[str, str]:
+        """The texts that a person may decline for, by code."""
+        return {code: text for code, text in (self.reasons | self.review).items() if code not in PROTECTED_CODES}
 
     @property
     def sha256(self) -> str:

@@ -13,6 +13,7 @@ CreditRiskError
 └── RequestError             answered to the caller with an HTTP status
     ├── InvalidRequestError   400
     ├── UnauthorizedError     401
+    ├── ForbiddenError        403
     ├── NotFoundError         404
     ├── TimedOutError         408
     ├── TooLargeError         413
@@ -117,13 +118,19 @@ class UnauthorizedError(RequestError):
         self.headers["www-authenticate"] = "Bearer"
 
 
+class ForbiddenError(RequestError):
+    """The caller's API key has no right to what it asks for."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
 class NotFoundError(RequestError):
     """There is nothing at this path."""
 
     status = HTTPStatus.NOT_FOUND
 
-    def __init__(self) -> None:
-        super().__init__("There is nothing here; / lists what there is")
+    def __init__(self, summary: str = "There is nothing here; / lists what there is") -> None:
+        super().__init__(summary)
 
 
 class TimedOutError(RequestError):

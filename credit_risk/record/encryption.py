@@ -81,8 +81,22 @@ def encrypt(lines: Sequence[bytes]) -> tuple[list[bytes], bytes]:
         content = b64encode(nonce + AESGCM(key).encrypt(nonce, personal, decision_id))
         encrypted.append(b'%b%b%b"%b%b%b}\n' % (line[:begin], ENCRYPTED, content, decided, by, server))
         name = name_of(json.loads(reference)) if reference else NOBODY
-        keys.append(b"%b %b %b\n" % (decision_id.ljust(ID), name, hexlify(key)))
+        keys.append(_key_line(decision_id, name, key))
     return encrypted, b"".join(keys)
+
+
+def encrypt_event(line: bytes, personal: bytes, name: bytes) -> tuple[bytes, bytes]:
+    """Encrypt what is personal in an event, members of a JSON object that are not in its line yet.
+
+    `name` is that of the reference of its decision. Gives the line of the key, too.
+    """
+    key, nonce, decision_id = os.urandom(KEY), os.urandom(NONCE), id_of(line)
+    content = b64encode(nonce + AESGCM(key).encrypt(nonce, personal, decision_id))
+    return b'%b%b%b"}\n' % (line[:-2], ENCRYPTED, content), _key_line(decision_id, name, key)
+
+
+def _key_line(decision_id: bytes, name: bytes, key: bytes) -> bytes:
+    return b"%b %b %b\n" % (decision_id.ljust(ID), name, hexlify(key))
 
 
 def decrypt(line: bytes, key: bytes) -> bytes | None:

@@ -6,7 +6,7 @@ Ids of decisions and names of the log's files tell times, so that nearly all of 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from mmap import ACCESS_READ, mmap
@@ -82,7 +82,7 @@ def likely_files(files: Iterable[Path], decision_id: str) -> list[Path]:
             open_then[writer] = max(open_then.get(writer, (begun, file)), (begun, file))
         elif begun <= made + SLACK:
             begun_after.append((begun, file))
-    written_to = [found for found in open_then.values() if _last_written(found[1]) >= made - SLACK]
+    written_to = [found for found in open_then.values() if last_written(found[1]) >= made - SLACK]
     dated = [*sorted(written_to, reverse=True), *sorted(begun_after)]
     return [*of_job, *(file for _, file in dated), *undated]
 
@@ -104,23 +104,38 @@ def find_decision(
 
 def find_line(file: Path, sought: bytes) -> Line | None:
     """Find the first line that holds these bytes. Raises DataError if the file can't be read."""
+    return next(lines_with(file, sought), None)
+
+
+def lines_with(file: Path, sought: bytes) -> Iterator[Line]:
+    """Find the lines that hold these bytes, which are shorter than a piece. Raises DataError as `find_line` does."""
     try:
         with file.open("rb") as stream:
             if not stream.seek(0, 2):
-                return None
+                return
             with mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
-                at = content.find(sought)
-                if at < 0:
-                    return None
-                begin, end = content.rfind(b"\n", 0, at) + 1, content.find(b"\n", at)
-                before = sum(
-                    content[piece : min(piece + PIECE, begin)].count(b"\n") for piece in range(0, begin, PIECE)
-                )
-                return Line(file, before + 1, content[begin : end + 1 if end >= 0 else len(content)])
+                counted, end, number = 0, 0, 1
+                while (at := _find(content, sought, end)) >= 0:
+                    begin, end = content.rfind(b"\n", 0, at) + 1, content.find(b"\n", at) + 1 or len(content)
+                    number += sum(
+                        content[piece : min(piece + PIECE, begin)].count(b"\n")
+                        for piece in range(counted, begin, PIECE)
+                    )
+                    counted = begin
+                    yield Line(file, number, content[begin:end])
     except FileNotFoundError:  # it has just been removed, as too old
-        return None
+        return
     except OSError as error:
         raise DataError(f"{file} can't be read: {error.strerror}") from None
+
+
+def _find(content: mmap, sought: bytes, begin: int) -> int:
+    """Find bytes piece by piece, so that other threads get on in between. -1 if they are not there."""
+    for piece in range(begin, len(content), PIECE):
+        at = content.find(sought, piece, piece + PIECE + len(sought) - 1)
+        if at >= 0:
+            return at
+    return -1
 
 
 def opened(line: Line, keys: Keys) -> Line | None:
@@ -174,7 +189,8 @@ def _begun(text: str) -> float | None:
     return None
 
 
-def _last_written(file: Path) -> float:
+def last_written(file: Path) -> float:
+    """Tell when a file was last written to, as Unix time; 0 if it is gone."""
     try:
         return file.stat().st_mtime
     except OSError:

@@ -11,7 +11,8 @@ from typing import Self
 from uuid import uuid4
 
 from credit_risk.contract.errors import DataError
-from credit_risk.record.encryption import KeyLine, decrypt, id_of
+from credit_risk.record.appearing import sync_folder
+from credit_risk.record.encryption import NOBODY, KeyLine, decrypt, id_of
 
 FOLDER = "keys"  # within that of the records
 
@@ -22,7 +23,13 @@ class KeyFile:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
-        self._size = 0
+        self._size = os.fstat(descriptor).st_size
+
+    @classmethod
+    def open_last(cls, log: Path) -> Self:
+        """Go on with the last of a file of the log, or make the first, which only one process may do at a time."""
+        last = max(key_files_of(log), default=None)
+        return cls.create(log) if last is None else cls(last, os.open(last, os.O_WRONLY | os.O_APPEND))
 
     @classmethod
     def create(cls, log: Path) -> Self:
@@ -32,11 +39,7 @@ class KeyFile:
         path = folder / f"{log.stem}.{uuid4().hex[:8]}.keys"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
-            place = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(place)
-            finally:
-                os.close(place)
+            sync_folder(folder)
         except OSError:
             os.close(descriptor)
             path.unlink()
@@ -112,6 +115,16 @@ def said_of_lost(log: str, what: str) -> str:
         return f"{what} of standard input can't be read without keys: name the files, which have them beside"
     where = Path(log).parent / FOLDER / f"{Path(log).stem}.*.keys"
     return f"{what} of {log}, can't be read, as the key is not in {where}: restore that from a backup"
+
+
+def name_beside(log: Path, decision_id: str) -> bytes:
+    """Give the name of a decision's reference, as a file of the log has it in its keys. Raises DataError."""
+    sought = decision_id.encode()
+    for path in key_files_of(log):
+        for line in lines_of(path):
+            if line.startswith(sought) and (found := KeyLine.parse(line)) and found.key:
+                return found.name
+    return NOBODY
 
 
 def key_files_of(log: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from credit_risk.record.signing import PublicKeys
 L = TypeVar("L", bound=BaseModel)
 BEGIN = b'{"schema":2,"seal":"begin"'
 HEAD = b'{"schema":2,"seal":"head"'
-SLOT = re.compile(r"-w[0-9]+\.ndjson$").search  # in names of files that are sealed for certain
+SLOT = re.compile(r"-(w[0-9]+|sealed)\.ndjson$").search  # in names of files that are sealed for certain
 NO_KEY = "it names a key that is none of the public keys that were given"
 
 

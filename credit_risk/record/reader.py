@@ -19,7 +19,7 @@ from credit_risk.record.retention import FILES
 
 STDIN = "-"
 ARCHIVED = b'"archive":'  # as a key: within a record's texts its quotation marks are escaped
-SEAL = b'{"schema":2,"seal":'
+OTHERS = (b'{"schema":2,"seal":', b'{"schema":2,"review_id":', b'{"schema":2,"outcome_id":')  # lines of other kinds
 
 L = TypeVar("L", bound=BaseModel)
 
@@ -67,7 +67,7 @@ class LogReader:
                     for number, line in enumerate(stream, 1):
                         if lenient and not (line.startswith(b"{") and b'"schema"' in line):
                             self.skipped += 1
-                        elif line.startswith(SEAL):
+                        elif line.startswith(OTHERS):
                             continue
                         elif ARCHIVED in line:
                             self._archive(line, f"{name}:{number}")

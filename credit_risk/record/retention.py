@@ -12,6 +12,7 @@ from credit_risk.record.seal import FOLDER, REMOVED, Seal, append_line
 
 logger = logging.getLogger("bentoml.credit_risk")
 FILES = "decisions-*.ndjson"
+EVENTS = "events-*.ndjson"  # reviews and outcomes
 KEPT_BY_LAW = 762  # days; the longest that 25 months are, as Regulation B asks for (12 CFR 1002.12(b))
 
 
@@ -20,7 +21,7 @@ def remove_old(folder: Path, oldest: datetime, seal: Seal | None) -> None:
 
     Another process may have removed one first. Whatever goes wrong here, decisions go on.
     """
-    for path in folder.glob(FILES):
+    for path in (*folder.glob(FILES), *folder.glob(EVENTS)):
         try:
             if path.stat().st_mtime < oldest.timestamp():
                 if seal is not None and (tip := tip_of(path)):

@@ -14,6 +14,7 @@ from credit_risk.contract.errors import DataError
 from credit_risk.contract.seal import GENESIS, BeginLine, HeadLine, RemovedLine
 from credit_risk.record.links import HEAD, Part, check_part
 from credit_risk.record.reader import files_of
+from credit_risk.record.retention import EVENTS
 from credit_risk.record.seal import FOLDER, REMOVED
 from credit_risk.record.signing import PUBLIC_KEYS, PublicKeys
 
@@ -63,6 +64,12 @@ def keys_of(folders: Iterable[Path], named: Sequence[Path]) -> PublicKeys:
     return PublicKeys.load(named or [path for folder in folders for path in (folder / FOLDER).glob(PUBLIC_KEYS)])
 
 
+def sealed_files(log: Path) -> list[Path]:
+    """List the files of a log that the seal is about: its events, too. Raises DataError if there are none."""
+    files = [Path(file) for file in files_of(str(log))]
+    return [*files, *sorted(log.glob(EVENTS))] if log.is_dir() else files
+
+
 def verify(
     log: Path, keys: PublicKeys, heads: Sequence[Path] = (), report: Callable[[int], object] = lambda _: None
 ) -> Verdict:
@@ -71,7 +78,7 @@ def verify(
     `heads` are files of a second place. `report` is told the bytes that were read. Raises DataError.
     """
     try:
-        parts = [check_part(Path(file), keys, report) for file in files_of(str(log))]
+        parts = [check_part(file, keys, report) for file in sealed_files(log)]
     except OSError as error:
         raise DataError(f"{error.filename or log} can't be read: {error.strerror}") from None
     faults = [f"{part.path}:{part.fault.line}: {part.fault.what}" for part in parts if part.fault]

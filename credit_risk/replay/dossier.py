@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from credit_risk.contract.errors import DataError
+from credit_risk.contract.event import OutcomeLine, ReviewLine
 from credit_risk.contract.policy import Policy
 from credit_risk.contract.warning import WARNINGS
+from credit_risk.record.events import Event, history_of
+from credit_risk.record.history import History
 from credit_risk.record.reader import Entry, ErasedEntry
 from credit_risk.replay.sources import Sources
 
@@ -24,6 +27,18 @@ class Told(NamedTuple):
     contribution: float | None = None  # of a reason, in log odds
 
 
+class SealedEvent(NamedTuple):
+    """A review or an outcome, and whether its seal holds, in words."""
+
+    event: Event
+    seal: str
+
+    def for_programs(self) -> dict[str, Any]:
+        """Give the event as what JSON can hold."""
+        content = self.event.line.model_dump(mode="json", by_alias=True)
+        return {"place": self.event.at.place, "seal": self.seal, **content}
+
+
 @dataclass(frozen=True)
 class Dossier:
     """A decision on record and what its record refers to."""
@@ -34,11 +49,22 @@ class Dossier:
     policy: Policy | None
     seal: str  # whether it holds, in words
     missing: list[str] = field(default_factory=list)  # sentences about what is nowhere to be found
+    events: Sequence[SealedEvent] = ()
 
     @classmethod
-    def of(cls, entry: Entry | ErasedEntry, sources: Sources, seal: str, missing: Sequence[str] = ()) -> Self:
+    def of(
+        cls,
+        entry: Entry | ErasedEntry,
+        sources: Sources,
+        seal: str,
+        missing: Sequence[str] = (),
+        events: Sequence[SealedEvent] = (),
+    ) -> Self:
         """Gather what the record refers to. What is missing is told in the dossier."""
         record, missing = entry.record, list(missing)
+        missing += [
+            f"the note of the review {each.event.at.place} was erased" for each in events if each.event.is_unread
+        ]
         texts: Mapping[str, str] = {}
         policy = None
         try:
@@ -51,7 +77,12 @@ class Dossier:
             missing.append(str(error))
         reasons = [Told(reason.code, texts.get(reason.code), reason.contribution) for reason in record.reasons]
         warnings = [Told(code, WARNING_TEXTS.get(code)) for code in record.warnings]
-        return cls(entry, reasons, warnings, policy, seal, missing)
+        return cls(entry, reasons, warnings, policy, seal, missing, events)
+
+    @property
+    def history(self) -> History:
+        """The decision with its events."""
+        return history_of(self.entry.record, [each.event for each in self.events])
 
     def for_programs(self, line: bytes) -> dict[str, Any]:
         """Give the dossier as what JSON can hold, with the line of the record as it is."""
@@ -62,6 +93,9 @@ class Dossier:
             "reasons": [reason._asdict() for reason in self.reasons],
             "warnings": [{"code": warning.code, "text": warning.text} for warning in self.warnings],
             "policy": self.policy and self.policy.model_dump(mode="json"),
+            "status": self.history.status,
+            "reviews": [each.for_programs() for each in self.events if isinstance(each.event.line, ReviewLine)],
+            "outcomes": [each.for_programs() for each in self.events if isinstance(each.event.line, OutcomeLine)],
             "missing": self.missing,
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
@@ -13,12 +13,18 @@ MOST_BATCHES = 60  # at a time, that a key may be allowed
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+Right = Literal["decide", "review"]
+
+
 class Key(BaseModel):
     """An API key, and what its caller may ask for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     sha256: Annotated[Sha256, Field(description="The sha256 of its token, in hexadecimal.")]
+    right: Annotated[
+        Right, Field(description="To ask for decisions, or to put reviews and outcomes on record. No key has both.")
+    ] = "decide"
     requests_per_second: Annotated[int | None, Field(ge=1, description="Most requests a second.")] = None
     batches: Annotated[int | None, Field(ge=1, le=MOST_BATCHES, description="Most batches at a time.")] = None
     webhook_secret: Annotated[

@@ -34,6 +34,7 @@ LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 ROWS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 ROUTES = ("/classify", "/classify_batch", "/classify_array", "/classify_table")
 JOBS, JOB = "/jobs", "/jobs/{id}"  # the second for all paths of all jobs
+DECISIONS, REVIEW, OUTCOME = "/decisions", "/decisions/{id}/review", "/decisions/{id}/outcome"
 SHEDS = {QUEUE_FULL: "queue full", WAITED_TOO_LONG: "waited too long", TOO_BUSY: "too many under way"}
 OTHER = "other"  # the route of what never had a known path
 ANSWERS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -174,7 +175,11 @@ class Metrics:
             added_up.clear()
 
     def _route_of(self, path: str) -> str:
-        route = JOB if path.startswith(f"{JOBS}/") else path
+        route = path
+        if path.startswith(f"{JOBS}/"):
+            route = JOB
+        elif path.startswith(f"{DECISIONS}/"):
+            route = f"{DECISIONS}/{{id}}/{path.rpartition('/')[2]}"
         return route if route in self._paths or route in ROUTES else OTHER
 
     def _flush_soon(self) -> None:

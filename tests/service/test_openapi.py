@@ -49,7 +49,7 @@ def test_the_answers_are_described_and_errors_as_they_come(client: TestClient, d
     for path in ("/classify", "/classify_batch", "/classify_array", "/classify_table"):
         responses = document["paths"][path]["post"]["responses"]
         of_a_job = {"202", "429", "507"} if path == "/classify" else set()
-        assert set(responses) == {"200", "400", "401", "408", "409", "413", "422", "500", "503"} | of_a_job
+        assert set(responses) == {"200", "400", "401", "403", "408", "409", "413", "422", "500", "503"} | of_a_job
         assert responses["400"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
     described = document["components"]["schemas"]
     error = client.post("/classify", content=b"{}").json()

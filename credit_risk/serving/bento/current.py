@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from credit_risk.contract.catalogue import Catalogue
 from credit_risk.deciding.terms import Terms
 from credit_risk.serving.bento.handover import Handover
 from credit_risk.serving.keys import Keys
@@ -33,6 +34,11 @@ class Current:
         self._follow()
         return self._terms
 
+    def catalogue(self) -> Catalogue:
+        """Give the reasons in force."""
+        self._follow()
+        return self._catalogue
+
     def on_file(self) -> frozenset[str]:
         """Give the fields that an application with a customer may leave out."""
         on_file = self.terms().on_file
@@ -52,4 +58,4 @@ class Current:
             self.has_changed(rulebook)
 
     def _take(self, rulebook: Rulebook) -> None:
-        self._keys, self._terms = rulebook.keys, self._terms_of(rulebook)
+        self._keys, self._terms, self._catalogue = rulebook.keys, self._terms_of(rulebook), rulebook.catalogue

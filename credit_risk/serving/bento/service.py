@@ -14,7 +14,6 @@ from bentoml.exceptions import BentoMLException
 from starlette.types import ASGIApp
 
 from credit_risk import __version__
-from credit_risk.jobs.signature import Secret
 from credit_risk.model import MODEL_NAME
 from credit_risk.record.writer import check_place
 from credit_risk.serving.bento import garbage
@@ -40,22 +39,21 @@ from credit_risk.serving.bento.shutdown import take_over_sigterm
 from credit_risk.serving.endpoints import Endpoints
 from credit_risk.serving.http.access import Access
 from credit_risk.serving.http.admission import Admission
+from credit_risk.serving.http.beside import with_routes_beside
 from credit_risk.serving.http.browsers import Confined
 from credit_risk.serving.http.cors import CrossOrigin
 from credit_risk.serving.http.drain import Drain
 from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.fast_path import FastPath
-from credit_risk.serving.http.jobs import Jobs
 from credit_risk.serving.http.known_paths import KnownPaths, paths_of
 from credit_risk.serving.http.openapi import OpenAPI, describe
 from credit_risk.serving.http.pages import page_routes
 from credit_risk.serving.http.timeout import Timeout
 from credit_risk.serving.http.whole_body import WholeBody
 from credit_risk.serving.job_store import OFF, check_jobs
-from credit_risk.serving.jobs import Desk
-from credit_risk.serving.keys import secret_of
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.release import COMMIT_LABEL, commit_of
+from credit_risk.serving.reviews import keeps_events
 from credit_risk.serving.rulebook import Rulebook
 from credit_risk.serving.sealing import warn_of_key
 from credit_risk.serving.settings import PROJECT, load_settings, variable_of
@@ -140,9 +138,8 @@ class CreditRiskService(bentoml.Service[T]):
         )
         settings = self.startup.settings
         app: ASGIApp = KnownPaths(Admission(WholeBody(OneErrorBody(bentoml_app))), self.paths)
-        if settings.jobs != OFF:
-            desk = Desk(settings, self.current.terms, self.startup.release)
-            app = Jobs(app, desk, self._secret_of, lambda: self.drain.draining)
+        rulebook = self.current.terms, self.current.catalogue, self.current.keys
+        app = with_routes_beside(app, settings, self.startup.release, *rulebook, lambda: self.drain.draining)
         app = Confined(app)
         if settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)
@@ -154,9 +151,6 @@ class CreditRiskService(bentoml.Service[T]):
             app = CrossOrigin(app, settings.cors_origins)
         self.drain = Drain(app)
         return self.drain
-
-    def _secret_of(self, caller: str | None) -> Secret | None:
-        return secret_of(self.current.keys(), caller, self.startup.settings.webhook_secret)
 
     def __call__(self) -> Any:
         """Make the instance of a worker. The fast path answers with the same endpoints as BentoML's own."""
@@ -215,5 +209,10 @@ class CreditRiskService(bentoml.Service[T]):
         if not hasattr(self, "startup"):  # while a bento is built
             return describe(self.name)
         on_file = self.startup.rulebook.on_file
-        jobs = self.startup.settings.jobs != OFF
-        return describe(self.name, on_file.names if on_file else frozenset(), jobs=jobs)
+        settings = self.startup.settings
+        return describe(
+            self.name,
+            on_file.names if on_file else frozenset(),
+            jobs=settings.jobs != OFF,
+            reviews=keeps_events(settings),
+        )

@@ -14,17 +14,18 @@ from hashlib import sha256
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from credit_risk.contract.errors import RequestError, TooLargeError, UnauthorizedError
+from credit_risk.contract.errors import ForbiddenError, RequestError, TooLargeError, UnauthorizedError
 from credit_risk.serving.http.answering import answer_error
 from credit_risk.serving.http.failed_keys import FailedKeys
-from credit_risk.serving.keys import Keys
+from credit_risk.serving.keys import Keys, Right
 from credit_risk.serving.limits import Limits, Quota
-from credit_risk.serving.metrics import JOBS
+from credit_risk.serving.metrics import DECISIONS, JOBS
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # load balancers have no key
 MANY = ("/classify_batch", "/classify_array", "/classify_table")  # take many applications in a request
 BODY_LIMITS = {"/classify": 64 * 1024, **dict.fromkeys(MANY, 10 * 1024 * 1024)}  # bytes
 OTHER_LIMIT = 64 * 1024
+RIGHTS: dict[str, Right] = {"classify": "decide", JOBS[1:]: "decide", DECISIONS[1:]: "review"}  # by the start of paths
 
 
 class Access:
@@ -58,6 +59,7 @@ class Access:
             if keys and path not in self._open:
                 name = scope["caller"] = await self._name_of(keys, authorization, scope)
                 key = keys[name]
+                _check_right(key.right, path)
                 if key.requests_per_second is not None:
                     quota = self._limits.take(name, key.requests_per_second, time.monotonic())
                     send = _telling(quota, send)
@@ -81,6 +83,15 @@ class Access:
             await self._failed_keys.note(client[0] if client else "an unknown address")
             raise UnauthorizedError
         return found[0]
+
+
+def _check_right(right: Right, path: str) -> None:
+    """Raise ForbiddenError unless a key with a right may ask for a path."""
+    first = path[1:].partition("/")[0]
+    needed = RIGHTS.get(first.partition("_")[0])
+    if needed not in (None, right):
+        may = "ask for decisions" if right == "decide" else "put reviews and outcomes on record"
+        raise ForbiddenError(f"This API key may {may}, and nothing else")
 
 
 def _telling(quota: Quota, send: Send) -> Send:

@@ -20,6 +20,7 @@ from credit_risk.contract.decision import Decision
 from credit_risk.contract.errors import (
     Detail,
     FailedError,
+    ForbiddenError,
     InvalidRequestError,
     NotOnFileError,
     RequestError,
@@ -28,12 +29,14 @@ from credit_risk.contract.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from credit_risk.contract.event import Outcome, RecordedOutcome, RecordedReview, Review
 from credit_risk.contract.faults import MAX_BATCH
 from credit_risk.contract.refusals import QUEUE_FULL
 from credit_risk.serving.http.access import BODY_LIMITS
 from credit_risk.serving.http.job_schemas import JobDocument, JobList
 from credit_risk.serving.http.openapi_jobs import describe_jobs, may_be_a_job
 from credit_risk.serving.http.openapi_parts import Error, idempotency_key, operation, ref
+from credit_risk.serving.http.openapi_reviews import describe_reviews
 from credit_risk.serving.idempotency import CONFLICT
 
 # Each as it may be answered; the status and what it means come from its class.
@@ -43,6 +46,7 @@ ERRORS: tuple[RequestError, ...] = (
         [Detail(loc=["debt"], msg="required; send null if it is unknown", type="missing")],
     ),
     UnauthorizedError(),
+    ForbiddenError("This API key may put reviews and outcomes on record, and nothing else"),
     TimedOutError(10),
     TooLargeError(BODY_LIMITS["/classify"]),
     FailedError(),
@@ -92,14 +96,18 @@ class OpenAPI(dict[str, Any]):
 yaml.add_representer(OpenAPI, lambda dumper, document: dumper.represent_dict(document))
 
 
-def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = False) -> OpenAPI:
+def describe(
+    title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = False, reviews: bool = False
+) -> OpenAPI:
     """Describe the service called `title`. An application that names a customer may leave out what is `on_file`."""
     answered: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Decision, "serialization"), (Error, "serialization")]
     if jobs:
         answered += [(JobDocument, "serialization"), (JobList, "serialization")]
-    _, schemas = models_json_schema(
-        [(CreditApplication, "validation"), *answered], ref_template="#/components/schemas/{model}"
-    )
+    sent: list[tuple[type[BaseModel], JsonSchemaMode]] = [(CreditApplication, "validation")]
+    if reviews:
+        sent += [(Review, "validation"), (Outcome, "validation")]
+        answered += [(RecordedReview, "serialization"), (RecordedOutcome, "serialization")]
+    _, schemas = models_json_schema([*sent, *answered], ref_template="#/components/schemas/{model}")
     schemas["$defs"]["CreditApplication"]["examples"] = [EXAMPLE.model_dump()]
     schemas["$defs"]["CreditApplication"]["properties"]["reference"] = REFERENCE
     told = schemas["$defs"]["Decision"]["properties"]["reference"]  # which is left out, and never null
@@ -148,6 +156,9 @@ def describe(title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = 
         may_be_a_job(paths["/classify"]["post"])
         paths |= describe_jobs(CSV)
         tags.append({"name": "Jobs", "description": "Files of applications, which workers decide in the background."})
+    if reviews:
+        paths |= describe_reviews()
+        tags.append({"name": "Reviews", "description": "What becomes of decisions, put on record beside them."})
     tags.append({"name": "Infrastructure", "description": "Health and metrics."})
     paths |= {path: _get(summary) for path, summary in INFRASTRUCTURE.items()}
     return OpenAPI(

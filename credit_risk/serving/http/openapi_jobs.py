@@ -9,6 +9,7 @@ from credit_risk.contract.conflicts import ConflictError, KeyReusedError, NotAcc
 from credit_risk.contract.errors import (
     Detail,
     FailedError,
+    ForbiddenError,
     InvalidRequestError,
     LimitedError,
     NotFoundError,
@@ -26,7 +27,12 @@ from credit_risk.serving.idempotency import CONFLICT
 from credit_risk.serving.job_store import NOT_NOW, RETRY_SECONDS
 
 TAG = "Jobs"
-ALWAYS: tuple[RequestError, ...] = (UnauthorizedError(), FailedError(), UnavailableError(NOT_NOW, RETRY_SECONDS))
+ALWAYS: tuple[RequestError, ...] = (
+    UnauthorizedError(),
+    ForbiddenError("This API key may put reviews and outcomes on record, and nothing else"),
+    FailedError(),
+    UnavailableError(NOT_NOW, RETRY_SECONDS),
+)
 OF_ONE = (*ALWAYS, NotFoundError())
 # What taking a job may be answered with, besides what is wrong with the request.
 REFUSED: tuple[RequestError, ...] = (
