@@ -80,7 +80,10 @@ def _check_supersedes(what: str, named: str | None, last: str | None) -> None:
     if last is None and named is not None:
         raise ConflictError(f"The decision has no {what} yet, so none can be superseded: leave supersedes out")
     if last is not None and named is None:
-        raise ConflictError(f"The decision has a {what} already; send its {what}_id as supersedes to take it back")
+        article = "an" if what == "outcome" else "a"
+        raise ConflictError(
+            f"The decision has {article} {what} already; send its {what}_id as supersedes to take it back"
+        )
     if named != last:
         raise ConflictError(f"supersedes is not the last {what} of the decision; look at that first")
 
