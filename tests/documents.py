@@ -59,6 +59,12 @@ def reasons_table() -> str:
     return "\n".join(["| code | text | fields |", "|---|---|---|", *rows])
 
 
+def review_reasons_table() -> str:
+    """Tabulate the codes of reasons that only a person finds out."""
+    rows = [f"| {code} | {text} |" for code, text in load_catalogue(PROJECT / "reasons.yaml").review.items()]
+    return "\n".join(["| code | text |", "|---|---|", *rows])
+
+
 def _table(heading: str, model: type[BaseModel], name_of_field: Any) -> str:
     lines = [f"| {heading} | default | what it sets |", "|---|---|---|"]
     for name, field in model.model_fields.items():

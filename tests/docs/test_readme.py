@@ -193,9 +193,12 @@ def test_what_is_done_beside_the_service_runs(reader: Reader) -> None:
     assert "all identical" in reader.run(replay.replace("~/bentoml", str(reader.home)))
     ids = {json.loads(ANSWERS[c])["decision_id"]: json.loads(reader.run(c))["decision_id"] for c in COMMANDS[1:3]}
     sheet, notice = starting("python -m credit_risk decision")
+    [review] = starting("python -m credit_risk review")
     for shown, decided in ids.items():
         sheet, notice = sheet.replace(shown, decided), notice.replace(shown, decided)
+        review = review.replace(shown, decided)
     assert "R09  +1.5051            Unable to verify income" in reader.run(sheet)
+    assert "Recorded review " in reader.run(review)
     reader.run(notice)
     assert "  - Adverse payment records" in (reader.folder / "notice.txt").read_text()
     [check] = starting("python -m credit_risk policy check")
