@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ SETTINGS = "export CREDIT_RISK_DECISION_LOG=decisions CREDIT_RISK_DECISION_LOG_E
 def test_the_walk_of_a_risk_officer(tmp_path: Path) -> None:
     document, folder = DOCUMENT.read_text(), tmp_path / "decisions"
     assert SETTINGS in document
-    settings = {"CREDIT_RISK_DECISION_LOG": str(folder), "CREDIT_RISK_DECISION_LOG_ENCRYPT": "true"}
+    settings: dict[str, Any] = {"CREDIT_RISK_DECISION_LOG": str(folder), "CREDIT_RISK_DECISION_LOG_ENCRYPT": "true"}
     printed: list[str] = []
     with serving(**settings, CREDIT_RISK_DECISION_LOG_HEAD_SECONDS="1") as server:
         address = server.url.removeprefix("http://")
