@@ -21,7 +21,7 @@ from credit_risk.record.archive import FOLDER, Archive
 from credit_risk.record.keys import said_of_lost
 from credit_risk.record.reader import LogReader
 from credit_risk.replay.differences import SHOWN, Differences
-from credit_risk.replay.outcomes import load_outcomes
+from credit_risk.replay.outcomes import load_outcomes, recorded_outcomes
 from credit_risk.replay.replayer import Replayer
 from credit_risk.replay.sources import Sources
 from credit_risk.replay.tables import show_what_if
@@ -38,7 +38,12 @@ CHUNK = 1000  # decisions in memory at once
 )
 @click.option("--model", "tag", metavar="TAG", help="What if this model had decided?")
 @click.option("--policy", "policy_file", type=PATH, metavar="FILE", help="What if this policy had decided?")
-@click.option("--outcomes", type=PATH, metavar="FILE", help="CSV with the columns decision_id and default (0 or 1).")
+@click.option(
+    "--outcomes",
+    type=PATH,
+    metavar="FILE",
+    help="CSV with the columns decision_id and default (0 or 1), in place of the outcomes on record.",
+)
 @click.option("--plot", type=PATH, metavar="FILE", help="Draw the what-if as a .png or .svg.")
 @click.option("--lenient", is_flag=True, help="Skip lines that are no records, as in a container's captured output.")
 def replay(
@@ -55,7 +60,8 @@ def replay(
     A LOG is a file of decision records, a folder of such files, or - for standard input. Each decision is made with the
     model, the policy and the catalogue that its record names, from the archive beside the log, or else from the service
     of today if it still has them; the exit status is 1 if anything differs. With --model or --policy it is a what-if:
-    which decisions would change, and how many of those approved would default.
+    which decisions would change, and how many of those approved would default, or have defaulted as far as outcomes are
+    on record.
     """
     if plot and plot.suffix not in (".png", ".svg"):
         raise click.BadParameter("must end in .png or .svg", param_hint="--plot")
@@ -65,7 +71,8 @@ def replay(
     reader, settings = LogReader(log, lenient=lenient), load_settings()
     folders = [*archives, *(folder / FOLDER for folder in reader.folders)]
     sources = Sources([Archive(folder) for folder in folders], reader.archived, settings.policy, settings.reasons)
-    what_if, differences = WhatIf(load_outcomes(outcomes) if outcomes else {}), Differences()
+    known = load_outcomes(outcomes) if outcomes else recorded_outcomes(reader.folders if tag or policy_file else ())
+    what_if, differences = WhatIf(known), Differences()
     asyncio.run(_compare(reader, Replayer(sources, policy, model), differences, what_if))
     _report_left_out(reader)
     if not what_if.n:

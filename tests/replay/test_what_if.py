@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from credit_risk.contract.application import CreditApplication
+from credit_risk.contract.event import Asking, Outcome
 from credit_risk.contract.policy import load_policy
 from credit_risk.model.store import StoredModel
+from credit_risk.record.events import EventLog
 from tests.conftest import PROJECT
 from tests.policies import write_policy
 from tests.replay.logs import N, cells, record, records_of, rewrite, run
@@ -90,6 +93,22 @@ def test_outcomes_give_the_observed_bad_rate(log: Path, tmp_path: Path) -> None:
     result = run(log, "--policy", policy, "--outcomes", outcomes)
     assert cells(result, "approved on record")[3] == f"{5 / len(approved):.2%} of {len(approved)}"
     assert cells(result, "newly approved")[3] == "- of 0"
+
+
+def test_outcomes_on_record_give_it_too_and_the_last_counts(log: Path, tmp_path: Path) -> None:
+    approved = [content["decision_id"] for content in records_of(log) if content["status"] == "APPROVED"][:4]
+    events, asking = EventLog(tmp_path, None, 2**20, encrypts=False), Asking(request_id="r", caller=None, service="s")
+    today = datetime.now(UTC).date()
+    for number, decision_id in enumerate(approved):
+        paid = Outcome(outcome="repaid", date=today)
+        first = events.outcome(decision_id, paid, asking).line
+        if number == 0:
+            changed = {"outcome": "defaulted", "supersedes": first.model_dump()["outcome_id"]}
+            events.outcome(decision_id, paid.model_copy(update=changed), asking)
+    policy = write_policy(tmp_path / "other.yaml", cutoffs={"decline_above": 0.9, "review_above": 0.8})
+    result = run(log, "--policy", policy)
+    assert cells(result, "approved on record")[3] == "25.00% of 4"
+    assert run(log).output == f"{N} decisions, all identical\n"
 
 
 @pytest.mark.parametrize(
