@@ -16,7 +16,8 @@ from tests.e2e.conftest import Server, serving
 # A JSON schema can't say which rows a model gives, nor that cells have the types of their columns; nor which files and
 # receivers a job may name, nor how long a result is. So what fits the schema may be refused all the same. And a job is
 # taken before its file is read. DELETE cancels a job at first, which is still there then. And an Idempotency-Key may
-# have come with another request before. Nor can a schema say which characters of a reference are printable.
+# have come with another request before. Nor can a schema say which characters are
+# printable, nor from which day on a loan may have an outcome.
 CONFIGURATION = """
 hooks = "hooks.py"
 
@@ -24,7 +25,7 @@ hooks = "hooks.py"
 use_after_free.enabled = false
 
 [[operations]]
-include-path-regex = "/classify_(array|table)|/jobs$|/(result|rejects)$"
+include-path-regex = "/classify_(array|table)|/jobs$|/(result|rejects|outcome)$"
 checks.positive_data_acceptance.enabled = false
 
 [[operations]]
@@ -43,7 +44,8 @@ import schemathesis
 def filter_body(context, body):
     items = body if isinstance(body, list) else [body]
     references = [item.get("reference") for item in items if isinstance(item, dict)]
-    return all(each.isprintable() for each in references if isinstance(each, str))
+    texts = [item.get(name) for item in items if isinstance(item, dict) for name in ("reviewer", "note")]
+    return all(each.isprintable() for each in references + texts if isinstance(each, str))
 
 
 schemathesis.serializer.alias(["application/x-ndjson", "application/jsonl"], "text/plain")

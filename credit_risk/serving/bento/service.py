@@ -208,11 +208,11 @@ class CreditRiskService(bentoml.Service[T]):
     def openapi_spec(self) -> OpenAPI:
         if not hasattr(self, "startup"):  # while a bento is built
             return describe(self.name)
-        on_file = self.startup.rulebook.on_file
+        on_file, catalogue = self.startup.rulebook.on_file, self.startup.rulebook.catalogue
         settings = self.startup.settings
         return describe(
             self.name,
             on_file.names if on_file else frozenset(),
             jobs=settings.jobs != OFF,
-            reviews=keeps_events(settings),
+            review_codes=list(catalogue.for_reviews) if keeps_events(settings) else (),
         )

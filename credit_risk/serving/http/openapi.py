@@ -36,7 +36,7 @@ from credit_risk.serving.http.access import BODY_LIMITS
 from credit_risk.serving.http.job_schemas import JobDocument, JobList
 from credit_risk.serving.http.openapi_jobs import describe_jobs, may_be_a_job
 from credit_risk.serving.http.openapi_parts import Error, idempotency_key, operation, ref
-from credit_risk.serving.http.openapi_reviews import describe_reviews
+from credit_risk.serving.http.openapi_reviews import describe_reviews, restrict_codes
 from credit_risk.serving.idempotency import CONFLICT
 
 # Each as it may be answered; the status and what it means come from its class.
@@ -97,14 +97,17 @@ yaml.add_representer(OpenAPI, lambda dumper, document: dumper.represent_dict(doc
 
 
 def describe(
-    title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = False, reviews: bool = False
+    title: str, on_file: frozenset[str] = frozenset(), *, jobs: bool = False, review_codes: Sequence[str] = ()
 ) -> OpenAPI:
-    """Describe the service called `title`. An application that names a customer may leave out what is `on_file`."""
+    """Describe the service called `title`. An application that names a customer may leave out what is `on_file`.
+
+    Without `review_codes`, those of the reasons that a person may decline for, there are no reviews.
+    """
     answered: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Decision, "serialization"), (Error, "serialization")]
     if jobs:
         answered += [(JobDocument, "serialization"), (JobList, "serialization")]
     sent: list[tuple[type[BaseModel], JsonSchemaMode]] = [(CreditApplication, "validation")]
-    if reviews:
+    if review_codes:
         sent += [(Review, "validation"), (Outcome, "validation")]
         answered += [(RecordedReview, "serialization"), (RecordedOutcome, "serialization")]
     _, schemas = models_json_schema([*sent, *answered], ref_template="#/components/schemas/{model}")
@@ -156,8 +159,9 @@ def describe(
         may_be_a_job(paths["/classify"]["post"])
         paths |= describe_jobs(CSV)
         tags.append({"name": "Jobs", "description": "Files of applications, which workers decide in the background."})
-    if reviews:
+    if review_codes:
         paths |= describe_reviews()
+        restrict_codes(schemas["$defs"]["Review"], review_codes)
         tags.append({"name": "Reviews", "description": "What becomes of decisions, put on record beside them."})
     tags.append({"name": "Infrastructure", "description": "Health and metrics."})
     paths |= {path: _get(summary) for path, summary in INFRASTRUCTURE.items()}

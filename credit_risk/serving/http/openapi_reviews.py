@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from credit_risk.contract.conflicts import ConflictError
@@ -62,6 +63,14 @@ def describe_reviews() -> dict[str, Any]:
             ],
         ),
     }
+
+
+def restrict_codes(review: dict[str, Any], codes: Sequence[str]) -> None:
+    """Say in the schema of a review which codes there are, and that to decline takes one."""
+    reasons = review["properties"]["reason_codes"]
+    reasons |= {"items": {"enum": list(codes)}, "uniqueItems": True}
+    declined, one = {"properties": {"status": {"const": "DECLINED"}}}, {"reason_codes": {"minItems": 1}}
+    review |= {"if": declined, "then": {"properties": one, "required": ["reason_codes"]}}
 
 
 def _path(kind: str, summary: str, errors: list[RequestError]) -> dict[str, Any]:
