@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from credit_risk.record.reader import parsed
 from credit_risk.record.retention import EVENTS, FILES
 from credit_risk.record.seal import Seal
 
+logger = logging.getLogger("bentoml.credit_risk")
 NOT_RECORDED = "The review or outcome can't be recorded now, so it was not taken"
 TURN_SECONDS = 5.0
 REVIEW = b'{"schema":2,"review_id":'
@@ -123,7 +125,9 @@ class EventLog:
                 if recorded.is_new:
                     self._files.write(*self._rendered(recorded.line, found.file))
                 return recorded
-        except OSError:
+        except OSError as error:
+            why = "others write for too long" if isinstance(error, TimeoutError) else error.strerror
+            logger.error("Reviews and outcomes can't be recorded in %s: %s", self._folder, why)
             raise UnavailableError(NOT_RECORDED) from None
 
     def _decision(self, decision_id: str) -> tuple[Line, ImpersonalRecord]:

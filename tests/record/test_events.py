@@ -186,12 +186,13 @@ def test_many_at_once_take_turns_and_one_review_wins(folder: Path, decisions: di
 
 
 def test_whoever_holds_the_turn_too_long_is_not_waited_for(
-    folder: Path, decisions: dict[str, Decided], monkeypatch: pytest.MonkeyPatch
+    folder: Path, decisions: dict[str, Decided], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(events, "TURN_SECONDS", 0.05)
     files = event_file.EventFiles(folder, None, 1)
-    with files.turn(1), pytest.raises(UnavailableError):
+    with files.turn(1), caplog.at_level("ERROR"), pytest.raises(UnavailableError):
         put(folder, decisions["MAYBE"].decision_id, review())
+    assert f"can't be recorded in {folder}: others write for too long" in caplog.text
     put(folder, decisions["MAYBE"].decision_id, review())
 
 
