@@ -20,6 +20,7 @@ from credit_risk.serving.settings import PROJECT
 
 HERE = Path(__file__).parent
 LOW = 5  # users: the original has one, who asks a hundred times
+LONGEST = 120  # seconds after which nobody is waited for
 TRIES = 3  # steps of the ramp, from the last that was not broken downwards, to find one that holds
 BEYOND = 2.0  # times the breaking point: the load of the stress test
 
@@ -72,13 +73,17 @@ class _Locust:
         self._prefix = prefix
 
     def steady(self, part: str, users: int, seconds: float) -> Row:
-        """Let so many users ask once a second."""
+        """Let so many users ask once a second, and longer if nobody was answered in that time."""
         options = ("-u", str(users), "-r", str(users), "-t", f"{seconds:.0f}s", "--reset-stats")
         begun, spent = time.monotonic(), _spent_by_children()
         self._run(part, "users.py", *options)
         cores = (_spent_by_children() - spent) / (time.monotonic() - begun)
         with Path(f"{self._prefix}-{part}_stats.csv").open() as file:
             found = next(row for row in csv.DictReader(file) if row["Name"] == "Aggregated")
+        if found["Request Count"] == "0":
+            if seconds > LONGEST:
+                raise RuntimeError(f"nobody was answered within {seconds:g} s")
+            return self.steady(part, users, 2 * seconds)
         return {
             "users": users,
             "requests": int(found["Request Count"]),
