@@ -41,7 +41,7 @@ class CreditRiskClassifier:
         svc.tell_what_is_in_use(metrics)
         self._log = startup.log
         self._model_server = open_model_server(startup.settings, startup.model)
-        self._decider = startup.decider(svc.current.terms, metrics.spent, self._model_server)
+        self._decider = startup.decider(svc.current.terms, self._model_server)
         runner = AdaptiveRunner(self._decider, startup.batching, metrics)
         decoder = Decoder(startup.model.encoder.names)
         on_file = svc.current.on_file if startup.features else None

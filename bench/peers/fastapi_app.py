@@ -24,7 +24,7 @@ model = InProcess.load()
 metrics = Metrics()
 renderer = Renderer(model.stored, POLICY, load_catalogue(PROJECT / "reasons.yaml"), release="")
 terms = always(Terms(POLICY, renderer))
-decider = Decider(model.stored.encoder, InProcessScoring(model.stored), terms, NoLog(), metrics.spent)
+decider = Decider(model.stored.encoder, InProcessScoring(model.stored), terms, NoLog())
 runner = AdaptiveRunner(decider, Batching(), metrics)
 app, batched = FastAPI(), FastAPI()
 

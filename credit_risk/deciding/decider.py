@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import repeat
-from time import perf_counter
 from typing import Any, cast
 
 from uuid_utils import uuid7
@@ -23,6 +22,7 @@ from credit_risk.contract.faults import located
 from credit_risk.contract.warning import warnings_of
 from credit_risk.deciding.completion import Case, Completed, Completer, File
 from credit_risk.deciding.decided import Decided, Origin, named_reasons
+from credit_risk.deciding.laps import Laps, unobserved
 from credit_risk.deciding.log import Log
 from credit_risk.deciding.scoring import Score, Scoring, ScoringOnce
 from credit_risk.deciding.terms import CurrentTerms, Terms
@@ -30,11 +30,6 @@ from credit_risk.model.features import Encoder
 
 Whole = Sequence[CreditApplication]
 Outcomes = list[Decided | Exception]
-Observe = Callable[[str, float], None]  # takes the name of a stage and the seconds spent in it
-
-
-def observe_nothing(stage: str, seconds: float) -> None:
-    """Ignore how long the stages take."""
 
 
 def new_decision_id() -> str:
@@ -51,7 +46,6 @@ class Decider:
         scoring: Scoring,
         terms: CurrentTerms,
         log: Log,
-        observe: Observe = observe_nothing,
         completer: Completer | None = None,
         new_id: Callable[[], str] = new_decision_id,
     ) -> None:
@@ -63,7 +57,6 @@ class Decider:
         self._scoring = scoring
         self._terms = terms
         self._log = log
-        self._observe = observe
         self._completer = completer
         self._new_id = new_id
 
@@ -72,20 +65,25 @@ class Decider:
         with suppress(RequestError):  # another machine may be away
             await self._scoring.score([self._encoder.encode(EXAMPLE)], self._terms().policy.cutoffs.review_above)
 
-    async def decide(self, applications: Sequence[Case], origins: Sequence[Origin]) -> Outcomes:
-        """Decide applications, in order.
+    async def decide(
+        self, applications: Sequence[Case], origins: Sequence[Origin], laps: Laps | None = None
+    ) -> Outcomes:
+        """Decide applications, in order, with a look at the stopwatch after each stage.
 
         Every decision among the outcomes is on record. What could not be decided or recorded is an exception in its
         place; one application at fault does not harm the others.
         """
-        outcomes = await self._decide_each(applications, origins, self._terms())
+        laps = laps or unobserved()
+        outcomes = await self._decide_each(applications, origins, self._terms(), laps)
         try:
-            await self._record([outcome for outcome in outcomes if isinstance(outcome, Decided)])
+            await self._record([outcome for outcome in outcomes if isinstance(outcome, Decided)], laps)
         except RequestError as error:
             return [error if isinstance(outcome, Decided) else outcome for outcome in outcomes]
         return outcomes
 
-    async def decide_all(self, parts: Iterable[Sequence[Case] | Sequence[Referenced]], origin: Origin) -> list[Decided]:
+    async def decide_all(
+        self, parts: Iterable[Sequence[Case] | Sequence[Referenced]], origin: Origin, laps: Laps | None = None
+    ) -> list[Decided]:
         """Decide the applications of one request, in order, by the same terms; equal ones are scored once.
 
         The event loop turns after each part, so that other requests are answered in between. A thread would delay them
@@ -93,41 +91,43 @@ class Decider:
         at the end. Raises what is wrong with the first application that can't be decided; then none is on record, and
         neither is any if this is cancelled.
         """
-        terms, scoring = self._terms(), ScoringOnce(self._scoring)
+        terms, scoring, laps = self._terms(), ScoringOnce(self._scoring), laps or unobserved()
         decisions: list[Decided] = []
         for part in parts:
             cases, origins = _apart(part, origin)
-            for outcome in await self._decide_together(cases, origins, terms, scoring):
+            for outcome in await self._decide_together(cases, origins, terms, scoring, laps):
                 if isinstance(outcome, Exception):
                     raise located(outcome, len(decisions))
                 decisions.append(outcome)
             await asyncio.sleep(0)
-        await self._record(decisions)
+            laps.end("queue")
+        await self._record(decisions, laps)
         return decisions
 
-    async def _decide_each(self, applications: Sequence[Case], origins: Sequence[Origin], terms: Terms) -> Outcomes:
+    async def _decide_each(
+        self, applications: Sequence[Case], origins: Sequence[Origin], terms: Terms, laps: Laps
+    ) -> Outcomes:
         try:
-            return await self._decide_together(applications, origins, terms, self._scoring)
+            return await self._decide_together(applications, origins, terms, self._scoring, laps)
         except RequestError as error:
             return [error] * len(applications)
         except Exception as error:
             if len(applications) == 1:
                 return [error]
             pairs = zip(applications, origins, strict=True)
-            return [(await self._decide_each([application], [origin], terms))[0] for application, origin in pairs]
+            return [(await self._decide_each([application], [origin], terms, laps))[0] for application, origin in pairs]
 
     async def _decide_together(
-        self, asked: Sequence[Case], origins: Sequence[Origin], terms: Terms, scoring: Scoring
+        self, asked: Sequence[Case], origins: Sequence[Origin], terms: Terms, scoring: Scoring, laps: Laps
     ) -> Outcomes:
         if self._completer is None:
-            return await self._decide_whole(cast("Whole", asked), repeat(None), origins, terms, scoring)
-        begun = perf_counter()
+            return await self._decide_whole(cast("Whole", asked), repeat(None), origins, terms, scoring, laps)
         completed = await self._completer.complete(asked, terms.on_file)
-        self._observe("look_up", perf_counter() - begun)
+        laps.end("look_up")
         whole = [(each, origin) for each, origin in zip(completed, origins, strict=True) if isinstance(each, Completed)]
         applications, files = [each.application for each, _ in whole], [each.file for each, _ in whole]
         outcomes = iter(
-            await self._decide_whole(applications, files, [origin for _, origin in whole], terms, scoring)
+            await self._decide_whole(applications, files, [origin for _, origin in whole], terms, scoring, laps)
             if whole
             else ()
         )
@@ -140,12 +140,11 @@ class Decider:
         origins: Sequence[Origin],
         terms: Terms,
         scoring: Scoring,
+        laps: Laps,
     ) -> Outcomes:
-        begun = perf_counter()
         rows = [self._encoder.encode(application) for application in applications]
         scores = await scoring.score(rows, terms.policy.cutoffs.review_above)
-        scored = perf_counter()
-        self._observe("predict", scored - begun)
+        laps.end("predict")
         time = datetime.now(UTC).isoformat()
         outcomes: Outcomes = [
             score
@@ -155,13 +154,14 @@ class Decider:
             else _decision_of(origin.ids, terms, time, application, file, origin, row, score)
             for application, file, origin, row, score in zip(applications, files, origins, rows, scores, strict=False)
         ]
-        self._observe("encode", perf_counter() - scored)
+        laps.end("decide")
         return outcomes
 
-    async def _record(self, decisions: Sequence[Decided]) -> None:
-        begun = perf_counter()
-        await self._log.append(decisions)
-        self._observe("record", perf_counter() - begun)
+    async def _record(self, decisions: Sequence[Decided], laps: Laps) -> None:
+        try:
+            await self._log.append(decisions)
+        finally:
+            laps.end("record")
 
 
 def _apart(part: Sequence[Case] | Sequence[Referenced], origin: Origin) -> tuple[Sequence[Case], Sequence[Origin]]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import partial
 from http import HTTPStatus
-from time import perf_counter
-from typing import NamedTuple
-
-from uuid_utils import uuid7
+from typing import Any, NamedTuple
 
 from credit_risk.contract.customer import Asked, Part, Referenced
 from credit_risk.contract.errors import FailedError, RequestError
@@ -19,10 +16,12 @@ from credit_risk.contract.parsing import parse_asked, parse_in_parts
 from credit_risk.contract.rows import is_single
 from credit_risk.contract.tables import parse_table
 from credit_risk.deciding.decided import Origin
+from credit_risk.deciding.laps import Kind, Laps
 from credit_risk.deciding.log import PART
 from credit_risk.model.decoding import Decoder
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.once import Once, Use, together, without
+from credit_risk.serving.request_ids import request_id_of
 from credit_risk.serving.runner import AdaptiveRunner
 
 logger = logging.getLogger("credit_risk")
@@ -31,7 +30,7 @@ Headers = list[tuple[bytes, bytes]]
 Parse = Callable[[bytes], Asked | Referenced]
 ParseParts = Callable[[bytes], Iterable[Part]]  # all are known to be valid after the last
 
-Decide = Callable[..., Awaitable[bytes]]  # takes a Request, its Origin and, if it has a key, its Use
+Decide = Callable[..., Awaitable[bytes]]  # takes a Request, its Origin, its Laps and, if it has a key, its Use
 
 
 class Request(NamedTuple):
@@ -42,6 +41,7 @@ class Request(NamedTuple):
     caller: str | None  # name of its API key
     begun: float  # perf_counter; when its last byte came, at the earliest
     key: bytes | None = None  # the caller's Idempotency-Key
+    scope: MutableMapping[str, Any] | None = None  # of ASGI, where it is noted when the answer was ready
 
 
 class Answer(NamedTuple):
@@ -101,62 +101,74 @@ class Endpoints:
     def _parse_table(self, body: bytes) -> Iterator[Part]:
         return parse_table(body, self._on_file and self._on_file())
 
-    async def _decide_one(self, parse: Parse, request: Request, origin: Origin, use: Use | None = None) -> bytes:
+    async def _decide_one(
+        self, parse: Parse, request: Request, origin: Origin, laps: Laps, use: Use | None = None
+    ) -> bytes:
         if use is not None:
-            if found := await use.found(1):
+            found = await use.found(1)
+            laps.end("keys")
+            if found:
                 return found[0]
             origin = origin._replace(ids=partial(use.id_of, 0))
-        begun = perf_counter()
-        self._runner.refuse_late(begun, request.begun)
-        application = parse(request.body)
+        self._runner.refuse_late(laps.last, request.begun)
+        try:
+            application = parse(request.body)
+        finally:
+            laps.end("validate")
         if isinstance(application, Referenced):
             application, reference = application
             origin = origin._replace(reference=reference)
-        self.metrics.spent("validate", perf_counter() - begun)
-        decided = await self._runner.run(application, origin, request.begun)
-        begun = perf_counter()
-        answer = decided.renderer.answer(decided)
-        self.metrics.spent("encode", perf_counter() - begun)
-        return answer
+        decided = await self._runner.run(application, origin, request.begun, laps)
+        return decided.renderer.answer(decided)
 
-    async def _decide_many(self, parse: ParseParts, request: Request, origin: Origin, use: Use | None = None) -> bytes:
+    async def _decide_many(
+        self, parse: ParseParts, request: Request, origin: Origin, laps: Laps, use: Use | None = None
+    ) -> bytes:
         parts: deque[Part] = deque()  # all are known to be valid before the first is decided
-        begun = perf_counter()
-        for part in parse(request.body):
-            parts.append(part)
-            self.metrics.spent("validate", perf_counter() - begun)
-            await asyncio.sleep(0)  # single requests are answered in between
-            begun = perf_counter()
+        try:
+            for part in parse(request.body):
+                parts.append(part)
+                laps.end("validate")
+                await asyncio.sleep(0)  # single requests are answered in between
+                laps.end("queue")
+        finally:
+            laps.end("validate")
         found: Mapping[int, bytes] = {}
         if use is not None:
             size = sum(map(len, parts))
             found = await use.found(size)
+            laps.end("keys")
             parts, origin = deque(without(parts, found)), origin._replace(ids=use.ids_without(found))
-        decisions = await self._runner.run_many(_emptied(parts), origin)
+        decisions = await self._runner.run_many(_emptied(parts), origin, laps)
         answers: list[bytes] = []
         for first in range(0, len(decisions), PART):
-            begun = perf_counter()
             answers += [decided.renderer.answer(decided) for decided in decisions[first : first + PART]]
-            self.metrics.spent("encode", perf_counter() - begun)
             await asyncio.sleep(0)
         return b"[" + b",".join(together(answers, found, size) if found else answers) + b"]"
 
     async def _answer(self, name: str, decide: Decide, request: Request) -> Answer:
+        kind: Kind = "single" if name == "classify" else "many"
+        laps = Laps(self.metrics.spent, kind, request.begun)
+        laps.end("read")
         origin = Origin(request_id_of(request.request_id), request.caller)
         # No error is kept here: its traceback refers to this frame, and the circle would keep the request in memory
         # until the garbage collector comes, which is rarely.
         is_again = False
         try:
             if request.key is None:
-                body = await decide(request, origin)
+                body = await decide(request, origin, laps)
             else:
                 content = (name.encode(), b"\n", request.body)
-                deciding = partial(decide, request, origin)
+                deciding = partial(_deciding, decide, request, origin, laps)
                 body, is_again = await self._once.answer(request.caller, request.key, content, deciding)
+                laps.end("keys")
         except RequestError as error:
             return refusal(error, origin.request_id)
         except Exception as error:
             return refusal(failed(error, origin.request_id), origin.request_id)
+        finally:
+            if request.scope is not None:
+                request.scope["ready"] = laps.last
         headers = [
             (b"content-type", b"application/json"),
             (b"x-request-id", origin.request_id.encode()),
@@ -165,6 +177,13 @@ class Endpoints:
         if is_again:
             headers.append((b"idempotency-replayed", b"true"))
         return Answer(HTTPStatus.OK, headers, body)
+
+
+async def _deciding(decide: Decide, request: Request, origin: Origin, laps: Laps, use: Use) -> bytes:
+    laps.end("keys")
+    answer = await decide(request, origin, laps, use)
+    laps.end("write")
+    return answer
 
 
 def _emptied(parts: deque[Part]) -> Iterator[Part]:
@@ -193,10 +212,3 @@ def failed(error: Exception, request_id: str | None = None) -> FailedError:
     known = {"request_id": request_id} if request_id else None
     logger.error("%s while answering a request", kind.__name__, exc_info=where, extra=known)
     return FailedError()
-
-
-def request_id_of(given: bytes | None) -> str:
-    """Take the caller's id of the request if it is fit for a log, or else make a new one."""
-    if given is not None and 0 < len(given) <= 128 and given.isascii() and given.decode().isprintable():
-        return given.decode()
-    return str(uuid7())

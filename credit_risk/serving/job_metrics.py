@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from credit_risk.jobs.job import STATES
 from credit_risk.jobs.store import Figures, JobStore, StoreError
 from credit_risk.serving.job_store import OFF, SQLITE, open_store
-from credit_risk.serving.metrics import JOB, JOBS
+from credit_risk.serving.routes import JOB, JOBS
 from credit_risk.serving.settings import Settings
 
 logger = logging.getLogger("bentoml.credit_risk")

@@ -28,19 +28,16 @@ from credit_risk.contract.decision import STATUSES, Status
 from credit_risk.contract.errors import DependencyError
 from credit_risk.contract.refusals import QUEUE_FULL, TOO_BUSY, WAITED_TOO_LONG
 from credit_risk.deciding.decided import Decided
+from credit_risk.deciding.laps import KINDS, STAGES, Kind
+from credit_risk.serving.routes import ROUTES, SINGLE, route_of
 
 FLUSH_SECONDS = 0.025
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 ROWS_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-ROUTES = ("/classify", "/classify_batch", "/classify_array", "/classify_table")
-JOBS, JOB = "/jobs", "/jobs/{id}"  # the second for all paths of all jobs
-DECISIONS, REVIEW, OUTCOME = "/decisions", "/decisions/{id}/review", "/decisions/{id}/outcome"
 SHEDS = {QUEUE_FULL: "queue full", WAITED_TOO_LONG: "waited too long", TOO_BUSY: "too many under way"}
-OTHER = "other"  # the route of what never had a known path
 ANSWERS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 IN_USE_SINCE = "credit_risk_in_use_since_seconds"
 IN_USE_SINCE_HELP = "Unix time since when the service decides with this model, policy, catalogue and version."
-STAGES = ("read", "validate", "queue", "look_up", "predict", "encode", "record")
 
 
 class Metrics:
@@ -90,11 +87,14 @@ class Metrics:
         decisions = Counter("credit_risk_decisions", "Decisions, by status.", ("status",), registry=registry)
         self._decisions = {status: decisions.labels(status) for status in STATUSES}
         stages = Counter(
-            "credit_risk_stage_seconds", "Seconds spent on applications, by stage.", ("stage",), registry=registry
+            "credit_risk_stage_seconds",
+            "Seconds that requests waited for each stage: those for one decision, and those for many.",
+            ("stage", "requests"),
+            registry=registry,
         )
-        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        self._stages = {each: stages.labels(*each) for each in product(STAGES, KINDS)}
 
-        self._stage_seconds = dict.fromkeys(STAGES, 0.0)
+        self._stage_seconds = dict.fromkeys(self._stages, 0.0)
         self._shed: list[str] = []
         self._statuses: list[Status] = []
         self._rows: list[int] = []
@@ -121,9 +121,9 @@ class Metrics:
         content.close()
         begun.replace(file)
 
-    def spent(self, stage: str, seconds: float) -> None:
-        """Count seconds that were spent in a stage."""
-        self._stage_seconds[stage] += seconds
+    def spent(self, stage: str, seconds: float, kind: Kind = "single") -> None:
+        """Count seconds that requests of a kind spent in a stage."""
+        self._stage_seconds[stage, kind] += seconds
 
     def queued(self, applications: int) -> None:
         """Note how many applications were found waiting."""
@@ -145,16 +145,25 @@ class Metrics:
         """Count a request that is refused for overload; `reason` is what its caller is told."""
         self._shed.append(reason)
 
-    def answered(self, path: str, status: int, seconds: float) -> None:
-        """Count an answered request. To be called on the event loop."""
+    def answered(self, path: str, status: int, seconds: float, writing: float | None = None) -> None:
+        """Count an answered request, and the seconds of it for which its answer was ready and not written yet.
+
+        Without these it was answered before it reached an endpoint. To be called on the event loop.
+        """
         self._answered.append((path, status, seconds))
+        if path in self._request_seconds:
+            kind: Kind = "single" if path == SINGLE else "many"
+            if writing is None:
+                self.spent("read", seconds, kind)
+            else:
+                self.spent("write", writing, kind)
         self._flush_soon()
 
     def flush(self) -> None:
         """Hand over what has been added up."""
         self._flush_is_due = False
         for (route, status), count in Tally(
-            (self._route_of(path), status) for path, status, _ in self._answered
+            (route_of(path, self._paths), status) for path, status, _ in self._answered
         ).items():
             self._requests.labels(route, status).inc(count)
         for route in ROUTES:
@@ -164,23 +173,15 @@ class Metrics:
             self._sheds[reason].inc(count)
         for decided, count in Tally(self._statuses).items():
             self._decisions[decided].inc(count)
-        for stage, seconds in self._stage_seconds.items():
-            self._stages[stage].inc(seconds)
+        for each, seconds in self._stage_seconds.items():
+            self._stages[each].inc(seconds)
         self._queue_depth.set(self._queued)
         if self._queued:  # go back to 0, unless more have queued by then
             self._queued = 0
             self._flush_soon()
-        self._stage_seconds = dict.fromkeys(STAGES, 0.0)
+        self._stage_seconds = dict.fromkeys(self._stages, 0.0)
         for added_up in (self._answered, self._statuses, self._rows, self._shed):
             added_up.clear()
-
-    def _route_of(self, path: str) -> str:
-        route = path
-        if path.startswith(f"{JOBS}/"):
-            route = JOB
-        elif path.startswith(f"{DECISIONS}/"):
-            route = f"{DECISIONS}/{{id}}/{path.rpartition('/')[2]}"
-        return route if route in self._paths or route in ROUTES else OTHER
 
     def _flush_soon(self) -> None:
         if not self._flush_is_due:

@@ -16,7 +16,7 @@ from credit_risk.contract.event_parsing import parse_outcome, parse_review, reas
 from credit_risk.contract.refusals import QUEUE_FULL
 from credit_risk.record.events import NOT_RECORDED, EventLog, Recorded
 from credit_risk.record.writer import OFF, STDOUT
-from credit_risk.serving.metrics import OUTCOME, REVIEW
+from credit_risk.serving.routes import OUTCOME, REVIEW
 from credit_risk.serving.sealing import open_seal
 from credit_risk.serving.settings import Settings
 

@@ -19,6 +19,7 @@ from credit_risk.contract.errors import UnavailableError
 from credit_risk.contract.refusals import QUEUE_FULL, WAITED_TOO_LONG
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.decider import Decider, Outcomes
+from credit_risk.deciding.laps import Laps
 from credit_risk.serving.batching import Batching
 from credit_risk.serving.metrics import Metrics
 
@@ -28,12 +29,19 @@ MAX_IN_FLIGHT = 8  # batches that may wait for another machine at the same time
 STEP = 4
 
 
+class Timed(NamedTuple):
+    """A decision, and when it was on record (perf_counter)."""
+
+    decided: Decided
+    time: float
+
+
 class _Waiting(NamedTuple):
     """An application in the queue."""
 
     application: Asked
     origin: Origin
-    decided: asyncio.Future[Decided]
+    decided: asyncio.Future[Timed]
     since: float  # perf_counter; when it was queued
     arrived: float  # perf_counter; before that it may have waited in the buffer of its socket
 
@@ -58,8 +66,12 @@ class AdaptiveRunner:
             self._metrics.shed(WAITED_TOO_LONG)
             raise UnavailableError(WAITED_TOO_LONG)
 
-    async def run(self, application: Asked, origin: Origin, arrived: float | None = None) -> Decided:
+    async def run(
+        self, application: Asked, origin: Origin, arrived: float | None = None, laps: Laps | None = None
+    ) -> Decided:
         """Decide one application, which arrived then (perf_counter), or else now.
+
+        The stages until its decision was on record are counted, and ended on its stopwatch.
 
         Raises UnavailableError if the service is overloaded, and whatever the decider found wrong.
         """
@@ -67,17 +79,24 @@ class AdaptiveRunner:
             self._metrics.shed(QUEUE_FULL)
             raise UnavailableError(QUEUE_FULL)
         now = perf_counter()
-        decided: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
+        decided: asyncio.Future[Timed] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(application, origin, decided, now, now if arrived is None else arrived))
         self._start_task()
         try:
-            return await decided
+            timed = await decided
+            if laps is not None:
+                laps.last = timed.time
+            return timed.decided
+        except UnavailableError:
+            if laps is not None:
+                laps.last = perf_counter()
+            raise
         finally:
             del decided  # an error in it would refer to this frame, and keep the request until the garbage is collected
 
-    async def run_many(self, parts: Iterable[Part], origin: Origin) -> list[Decided]:
+    async def run_many(self, parts: Iterable[Part], origin: Origin, laps: Laps | None = None) -> list[Decided]:
         """Decide the applications of one request, in order: all of them or, with an error, none."""
-        decisions = await self._decider.decide_all(parts, origin)
+        decisions = await self._decider.decide_all(parts, origin, laps)
         self._metrics.decided(decisions)
         return decisions
 
@@ -98,10 +117,11 @@ class AdaptiveRunner:
         self._metrics.queued(len(self._queue))
         try:
             while self._queue:
-                batch = self._next_batch(perf_counter())
+                begun = perf_counter()
+                batch = self._next_batch(begun)
                 if batch:
                     self._start_task()  # for what is left, in case deciding this batch suspends
-                    await self._decide(batch)
+                    await self._decide(batch, begun)
         finally:
             self._tasks.discard(asyncio.current_task())
 
@@ -112,19 +132,20 @@ class AdaptiveRunner:
             waiting = self._queue.popleft()
             if waiting.decided.done():  # the caller has gone
                 continue
+            waited_in_all += now - waiting.since
             if now - waiting.arrived > self._max_wait:
                 self._metrics.shed(WAITED_TOO_LONG)
                 waiting.decided.set_exception(UnavailableError(WAITED_TOO_LONG))
                 continue
-            waited_in_all += now - waiting.since
             batch.append(waiting)
-        self._metrics.spent("queue", waited_in_all)
+        self._metrics.spent("queue", waited_in_all, "single")
         return batch
 
-    async def _decide(self, batch: list[_Waiting]) -> None:
+    async def _decide(self, batch: list[_Waiting], begun: float) -> None:
         outcomes: Outcomes
+        laps = Laps(self._metrics.spent, "single", begun, len(batch))
         try:
-            outcomes = await self._decider.decide([w.application for w in batch], [w.origin for w in batch])
+            outcomes = await self._decider.decide([w.application for w in batch], [w.origin for w in batch], laps)
         except Exception as error:  # nobody may wait for ever
             outcomes = [error] * len(batch)
         decisions = []
@@ -133,7 +154,7 @@ class AdaptiveRunner:
             if isinstance(outcome, Decided):
                 decisions.append(outcome)
                 if not has_gone:
-                    waiting.decided.set_result(outcome)
+                    waiting.decided.set_result(Timed(outcome, laps.last))
             elif not has_gone:
                 waiting.decided.set_exception(outcome)
         self._metrics.decided(decisions)

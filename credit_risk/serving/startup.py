@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from credit_risk.contract.errors import ModelError
 from credit_risk.deciding.completion import Completion
-from credit_risk.deciding.decider import Decider, Observe
+from credit_risk.deciding.decider import Decider
 from credit_risk.deciding.feature_store import FeatureStore
 from credit_risk.deciding.log import DecisionLog, Log, NoLog
 from credit_risk.deciding.on_record import OnRecord
@@ -71,11 +71,11 @@ class Startup:
         return rulebook
 
     @without_scikit_learn()
-    def decider(self, terms: CurrentTerms, observe: Observe, model_server: ModelServer | None = None) -> Decider:
+    def decider(self, terms: CurrentTerms, model_server: ModelServer | None = None) -> Decider:
         """Make what decides. Without a `model_server` this loads the model's booster, which takes a second."""
         scoring = model_server or InProcessScoring(self.model)
         completer = Completion(self.features) if self.features else None
-        return Decider(self.model.encoder, scoring, terms, self.log, observe, completer)
+        return Decider(self.model.encoder, scoring, terms, self.log, completer)
 
     def once(self, terms: CurrentTerms) -> Once:
         """Make what decides requests with an Idempotency-Key once."""

@@ -163,9 +163,52 @@ def test_the_metrics_add_up_over_both_workers(server: Server, synthetic: Dataset
     assert after[1] - before[1] == WAVE + 3
     assert metric(server, 'credit_risk_requests_total{route="/classify",status="400"}') >= 1
     assert metric(server, 'credit_risk_request_seconds_count{route="/classify"}') >= WAVE
-    for stage in ("read", "validate", "queue", "predict", "encode"):
-        assert metric(server, f'credit_risk_stage_seconds_total{{stage="{stage}"}}') > 0
+    for stage in ("read", "validate", "queue", "predict", "decide", "record", "write"):
+        assert all_of(server, "credit_risk_stage_seconds_total", f'requests="single",stage="{stage}"') > 0
     assert metric(server, "credit_risk_queue_depth") == 0
+
+
+SECONDS = (
+    ("credit_risk_request_seconds_sum", 'route="/classify"'),
+    ("credit_risk_stage_seconds_total", 'requests="single"'),
+)
+SECONDS_OF_MANY = (
+    ("credit_risk_request_seconds_sum", 'route="/classify_'),
+    ("credit_risk_stage_seconds_total", 'requests="many"'),
+)
+
+
+def one_after_another(server: Server, applications: list[CreditApplication]) -> None:
+    with httpx2.Client(base_url=server.url) as client:
+        for application in applications:
+            client.post("/classify", content=application.model_dump_json())
+
+
+def together(server: Server, applications: list[CreditApplication]) -> None:
+    for _ in range(3):
+        asyncio.run(wave(server, applications))
+
+
+@pytest.mark.parametrize("fast", ["true", "false"], ids=["fast", "long"])
+def test_the_stages_of_requests_add_up_to_their_seconds(synthetic: Dataset, fast: str) -> None:
+    with serving("--production", CREDIT_RISK_FAST_PATH=fast) as server:
+        for load in (one_after_another, together):
+            before = [all_of(server, *each) for each in SECONDS]
+            load(server, synthetic.applications[:WAVE])
+            time.sleep(FLUSH_SECONDS * 8)
+            spent, explained = (all_of(server, *each) - b for each, b in zip(SECONDS, before, strict=True))
+            assert 0.95 <= explained / spent <= 1.02, (load.__name__, spent, explained)
+        with httpx2.Client(base_url=server.url, timeout=30) as client:
+            for content in (b"{}", b"[]"):
+                client.post("/classify", content=content)
+                client.post("/classify_batch", content=content)
+            for path in ("/classify_batch", "/classify_table"):
+                client.post(path, json=[application.model_dump() for application in synthetic.applications[:1000]])
+        time.sleep(FLUSH_SECONDS * 8)
+        spent, explained = (all_of(server, *each) for each in SECONDS_OF_MANY)
+        assert 0.95 <= explained / spent <= 1.02, (spent, explained)
+        spent, explained = (all_of(server, *each) for each in SECONDS)
+        assert 0.95 <= explained / spent <= 1.02, (spent, explained)
 
 
 def raw(server: Server, request: bytes, answers: int) -> str:

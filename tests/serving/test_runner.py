@@ -15,6 +15,7 @@ from credit_risk.contract.errors import RequestError, UnavailableError
 from credit_risk.deciding.completion import Case
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.decider import Decider, Outcomes
+from credit_risk.deciding.laps import Laps
 from credit_risk.deciding.log import DecisionLog, FakeLog, NoLog
 from credit_risk.deciding.scoring import InProcessScoring, Score
 from credit_risk.model.store import StoredModel
@@ -36,9 +37,11 @@ class Watched(Decider):
         super().__init__(model.encoder, InProcessScoring(model), terms_of(model), NoLog())
         self.sizes: list[int] = []
 
-    async def decide(self, applications: Sequence[Case], origins: Sequence[Origin]) -> Outcomes:
+    async def decide(
+        self, applications: Sequence[Case], origins: Sequence[Origin], laps: Laps | None = None
+    ) -> Outcomes:
         self.sizes.append(len(applications))
-        outcomes = await super().decide(applications, origins)
+        outcomes = await super().decide(applications, origins, laps)
         poisoned = [application is self.poison for application in applications]
         return [ValueError("poison") if bad else o for bad, o in zip(poisoned, outcomes, strict=True)]
 
@@ -118,9 +121,9 @@ def test_what_has_waited_too_long_is_refused(
     monkeypatch.setattr(module, "perf_counter", lambda: now[0])
     in_no_time = decider.decide
 
-    async def slow(applications: Sequence[CreditApplication], origins: Sequence[Origin]) -> Outcomes:
+    async def slow(applications: Sequence[CreditApplication], origins: Sequence[Origin], laps: Laps) -> Outcomes:
         now[0] += 1
-        return await in_no_time(applications, origins)
+        return await in_no_time(applications, origins, laps)
 
     monkeypatch.setattr(decider, "decide", slow)
     runner = AdaptiveRunner(decider, Batching(max_batch_size=10, max_latency_ms=1500), metrics)

@@ -26,8 +26,8 @@ class Conversation(Protocol):
     def has_body(self) -> None:
         """Go on reading, so that the caller's going is noticed."""
 
-    def answered(self, path: str, status: int, arrived: float) -> None:
-        """Count an answer to a request that arrived then (perf_counter)."""
+    def answered(self, path: str, status: int, arrived: float, ready: float | None) -> None:
+        """Count an answer to a request that arrived then (perf_counter), and was decided or refused by an endpoint."""
 
     def linger(self) -> None:
         """Close without losing what was written."""
@@ -136,7 +136,8 @@ class Exchange(RequestResponseCycle):
     def _end(self) -> None:
         self.response_complete = True
         self.message_event.set()
-        self._connection.answered(self.scope["path"], self._status, self.scope["arrived"])  # type: ignore[typeddict-item]
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        self._connection.answered(scope["path"], self._status, scope["arrived"], scope.get("ready"))
         if not self.keep_alive:
             self._connection.linger()
         self.on_response()

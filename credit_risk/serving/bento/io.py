@@ -27,7 +27,7 @@ class _RawBody(IOMixin):
         body = await request.body()
         begun = request.scope.get("arrived") or perf_counter()
         key = request.headers.get("idempotency-key")
-        return Request(body, _encoded(request_id or None), caller, begun, _encoded(key))
+        return Request(body, _encoded(request_id or None), caller, begun, _encoded(key), request.scope)
 
 
 def _encoded(header: str | None) -> bytes | None:

@@ -19,7 +19,7 @@ from credit_risk.serving.http.answering import answer_error
 from credit_risk.serving.http.failed_keys import FailedKeys
 from credit_risk.serving.keys import Keys, Right
 from credit_risk.serving.limits import Limits, Quota
-from credit_risk.serving.metrics import DECISIONS, JOBS
+from credit_risk.serving.routes import DECISIONS, JOBS
 
 OPEN = frozenset({"/livez", "/readyz", "/healthz"})  # load balancers have no key
 MANY = ("/classify_batch", "/classify_array", "/classify_table")  # take many applications in a request

@@ -50,9 +50,8 @@ class FastPath:
         if body is None:
             return
         begun = scope.get("arrived", came)
-        endpoints = self._endpoints()
-        endpoints.metrics.spent("read", perf_counter() - begun)
-        status, headers, answer = await endpoints.classify(Request(body, request_id, scope.get("caller"), begun, key))
+        asked = Request(body, request_id, scope.get("caller"), begun, key, scope)
+        status, headers, answer = await self._endpoints().classify(asked)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 

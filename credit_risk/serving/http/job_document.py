@@ -9,7 +9,7 @@ from typing import Any
 from credit_risk.contract.answer import answer_of
 from credit_risk.jobs.files import JobFolder
 from credit_risk.jobs.job import Job
-from credit_risk.serving.metrics import JOBS
+from credit_risk.serving.routes import JOBS
 
 PATH = JOBS
 

@@ -21,7 +21,7 @@ from credit_risk.contract.event_parsing import FIXES, refusal_of
 from credit_risk.record.events import NOT_RECORDED
 from credit_risk.serving.http.access import OTHER_LIMIT
 from credit_risk.serving.http.openapi_parts import operation, ref
-from credit_risk.serving.metrics import OUTCOME, REVIEW
+from credit_risk.serving.routes import OUTCOME, REVIEW
 
 ALWAYS: tuple[RequestError, ...] = (
     UnauthorizedError(),

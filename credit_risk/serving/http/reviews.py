@@ -18,8 +18,8 @@ from credit_risk.serving.http.answering import request_id
 from credit_risk.serving.http.body_reader import read_body
 from credit_risk.serving.http.errors import OneErrorBody
 from credit_risk.serving.http.handlers import HANDLERS
-from credit_risk.serving.metrics import DECISIONS
 from credit_risk.serving.reviews import ReviewDesk
+from credit_risk.serving.routes import DECISIONS
 
 IS_ONE = re.compile(rf"{DECISIONS}/[^/]+/(review|outcome)").fullmatch
 NOT_ANSWERED = {"schema_version", "request_id", "caller", "service"}

@@ -1,0 +1,35 @@
+"""How long requests wait for each stage, without gaps: a stage ends where the next one begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Literal, get_args
+
+Kind = Literal["single", "many"]  # requests for one decision, or for those of many applications
+KINDS: tuple[Kind, ...] = get_args(Kind)
+# Those of a request, one after the other. What is not one of the endpoints' stages is `read` or `write`.
+STAGES = ("read", "keys", "validate", "queue", "look_up", "predict", "decide", "record", "write")
+Spent = Callable[[str, float, Kind], None]  # takes the name of a stage and the seconds that requests spent in it
+
+
+class Laps:
+    """A stopwatch that so many requests wait beside: each stage counts for all of them."""
+
+    __slots__ = ("_kind", "_requests", "_spent", "last")
+
+    def __init__(self, spent: Spent, kind: Kind, begun: float, requests: int = 1) -> None:
+        """`begun` is from `perf_counter`."""
+        self._spent, self._kind, self._requests = spent, kind, requests
+        self.last = begun  # when the last stage ended
+
+    def end(self, stage: str) -> None:
+        """Count what has passed since the last stage ended."""
+        now = perf_counter()
+        self._spent(stage, (now - self.last) * self._requests, self._kind)
+        self.last = now
+
+
+def unobserved() -> Laps:
+    """Give a stopwatch that nobody looks at."""
+    return Laps(lambda *_: None, "many", 0.0)
