@@ -41,7 +41,7 @@ class Request(NamedTuple):
     caller: str | None  # name of its API key
     begun: float  # perf_counter; when its last byte came, at the earliest
     key: bytes | None = None  # the caller's Idempotency-Key
-    scope: MutableMapping[str, Any] | None = None  # of ASGI, where it is noted when the answer was ready
+    scope: MutableMapping[str, Any] | None = None  # of ASGI, where the stopwatch of the request is left
 
 
 class Answer(NamedTuple):
@@ -75,7 +75,7 @@ class Endpoints:
 
     async def classify(self, request: Request) -> Answer:
         """Decide one application, sent as a JSON object."""
-        return await self._answer("classify", self._classify, request)
+        return await self._answer("classify", self._classify, request, "single")
 
     async def classify_batch(self, request: Request) -> Answer:
         """Decide many applications, sent as a JSON array. The decisions come in the same order."""
@@ -83,10 +83,10 @@ class Endpoints:
 
     async def classify_array(self, request: Request) -> Answer:
         """Decide a row of numbers in the order of the model's features, or an array of rows."""
-        decide = partial(self._decide_many, self._decoder.parse_in_parts)
         if is_single(request.body):
-            decide = partial(self._decide_one, self._decoder.parse_row)
-        return await self._answer("classify_array", decide, request)
+            decide_row = partial(self._decide_one, self._decoder.parse_row)
+            return await self._answer("classify_array", decide_row, request, "single")
+        return await self._answer("classify_array", partial(self._decide_many, self._decoder.parse_in_parts), request)
 
     async def classify_table(self, request: Request) -> Answer:
         """Decide the rows of a table as pandas writes it, or of CSV. The decisions come in the same order."""
@@ -146,10 +146,11 @@ class Endpoints:
             await asyncio.sleep(0)
         return b"[" + b",".join(together(answers, found, size) if found else answers) + b"]"
 
-    async def _answer(self, name: str, decide: Decide, request: Request) -> Answer:
-        kind: Kind = "single" if name == "classify" else "many"
+    async def _answer(self, name: str, decide: Decide, request: Request, kind: Kind = "many") -> Answer:
         laps = Laps(self.metrics.spent, kind, request.begun)
         laps.end("read")
+        if request.scope is not None:
+            request.scope["laps"] = laps
         origin = Origin(request_id_of(request.request_id), request.caller)
         # No error is kept here: its traceback refers to this frame, and the circle would keep the request in memory
         # until the garbage collector comes, which is rarely.
@@ -166,9 +167,6 @@ class Endpoints:
             return refusal(error, origin.request_id)
         except Exception as error:
             return refusal(failed(error, origin.request_id), origin.request_id)
-        finally:
-            if request.scope is not None:
-                request.scope["ready"] = laps.last
         headers = [
             (b"content-type", b"application/json"),
             (b"x-request-id", origin.request_id.encode()),

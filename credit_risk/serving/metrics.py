@@ -145,18 +145,14 @@ class Metrics:
         """Count a request that is refused for overload; `reason` is what its caller is told."""
         self._shed.append(reason)
 
-    def answered(self, path: str, status: int, seconds: float, writing: float | None = None) -> None:
-        """Count an answered request, and the seconds of it for which its answer was ready and not written yet.
+    def answered(self, path: str, status: int, seconds: float, is_explained: bool = False) -> None:
+        """Count an answered request. Its seconds are those of its stages, or else it never reached an endpoint.
 
-        Without these it was answered before it reached an endpoint. To be called on the event loop.
+        To be called on the event loop.
         """
         self._answered.append((path, status, seconds))
-        if path in self._request_seconds:
-            kind: Kind = "single" if path == SINGLE else "many"
-            if writing is None:
-                self.spent("read", seconds, kind)
-            else:
-                self.spent("write", writing, kind)
+        if not is_explained and path in self._request_seconds:
+            self.spent("read", seconds, "single" if path == SINGLE else "many")
         self._flush_soon()
 
     def flush(self) -> None:

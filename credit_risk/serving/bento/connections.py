@@ -28,7 +28,7 @@ MOST_HELD = 32 * 2**20  # bytes of unfinished heads and bodies, of all connectio
 MOST_UNSENT = 32 * 2**20  # bytes of answers that wait to be taken
 SPARE_DESCRIPTORS = 16  # for the decision log, metrics and whatever libraries open
 
-Answered = Callable[[str, int, float, float | None], None]  # takes the path, the status and the seconds
+Answered = Callable[[str, int, float, bool], None]  # takes path, status, seconds, and whether stages explain them
 
 
 class Connection(Protocol):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from credit_risk.contract.errors import FailedError, RequestError
+from credit_risk.deciding.laps import Laps
 from credit_risk.serving.bento.head import CLOSE, head_of
 from credit_risk.serving.endpoints import failed, refusal
 
@@ -26,8 +27,8 @@ class Conversation(Protocol):
     def has_body(self) -> None:
         """Go on reading, so that the caller's going is noticed."""
 
-    def answered(self, path: str, status: int, arrived: float, ready: float | None) -> None:
-        """Count an answer to a request that arrived then (perf_counter), and was decided or refused by an endpoint."""
+    def answered(self, path: str, status: int, arrived: float, *, is_explained: bool) -> None:
+        """Count an answer to a request that arrived then (perf_counter). If it is explained, its stages are counted."""
 
     def linger(self) -> None:
         """Close without losing what was written."""
@@ -137,7 +138,10 @@ class Exchange(RequestResponseCycle):
         self.response_complete = True
         self.message_event.set()
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        self._connection.answered(scope["path"], self._status, scope["arrived"], scope.get("ready"))
+        laps: Laps | None = scope.get("laps")
+        if laps is not None:
+            laps.end("write")
+        self._connection.answered(scope["path"], self._status, scope["arrived"], is_explained=laps is not None)
         if not self.keep_alive:
             self._connection.linger()
         self.on_response()

@@ -108,10 +108,10 @@ class GuardedProtocol(Parsing):
         if not self.has_more():
             self.flow.resume_reading()
 
-    def answered(self, path: str, status: int, arrived: float, ready: float | None) -> None:
+    def answered(self, path: str, status: int, arrived: float, *, is_explained: bool) -> None:
         now = perf_counter()
         self._turns.answered(now)
-        self.guard.answered(path, status, now - arrived, None if ready is None else now - ready)
+        self.guard.answered(path, status, now - arrived, is_explained)
         # Refusals do not tell how long things take: those of wrong keys are slow on purpose.
         is_refused = status not in FROM_ENDPOINTS
         self._is_under_way_no_more(path, 0.0 if is_refused else now - arrived, is_refused=is_refused)
@@ -125,7 +125,7 @@ class GuardedProtocol(Parsing):
 
     def shed(self, reason: str) -> None:
         self.transport.write(self._shedding.answer(reason, self.headers))
-        self.guard.answered("/classify", HTTPStatus.SERVICE_UNAVAILABLE, perf_counter() - self.arrived, None)
+        self.guard.answered("/classify", HTTPStatus.SERVICE_UNAVAILABLE, perf_counter() - self.arrived, False)
         self.guard.answered_all(self)
 
     def give_up(self, error: RequestError) -> None:
@@ -214,5 +214,5 @@ class GuardedProtocol(Parsing):
     def _say(self, error: RequestError) -> None:
         status, headers, body = refusal(error)
         self.transport.write(head_of(status, [*headers, CLOSE]) + b"\r\n" + body)
-        self.guard.answered("", status, 0.0, None)
+        self.guard.answered("", status, 0.0, False)
         self.linger()
