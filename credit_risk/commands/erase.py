@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from credit_risk.commands.options import own_log
 from credit_risk.commands.wording import counted
-from credit_risk.contract.errors import DataError, SettingError
+from credit_risk.contract.errors import DataError
 from credit_risk.record.erasing import erase, key_files, keys_of_decision, keys_of_reference
-from credit_risk.record.writer import OFF, STDOUT
 from credit_risk.serving.settings import load_settings
 
 
@@ -27,7 +27,7 @@ def erase_decisions(arguments: Sequence[str], decision_id: str | None, yes: bool
     """
     if decision_id is None and not arguments:
         raise click.UsageError("name the REFERENCE of the decisions to erase, or one of them with --decision ID")
-    logs = [Path(log) for log in (arguments if decision_id else arguments[1:])] or [_own_log()]
+    logs = [Path(log) for log in (arguments if decision_id else arguments[1:])] or [Path(own_log(load_settings()))]
     for log in logs:
         if not log.exists():
             raise DataError(f"there is no decision log {log}: name its folder, or a file of it")
@@ -45,12 +45,3 @@ def erase_decisions(arguments: Sequence[str], decision_id: str | None, yes: bool
         click.confirm(f"Make what is personal in {count} in {where} unreadable for ever?", abort=True)
     erase(keys)
     click.echo(f"Erased what is personal in {count}. Erase it in copies of the folder keys, too, such as backups")
-
-
-def _own_log() -> Path:
-    place = load_settings().decision_log
-    if place in (OFF, STDOUT):
-        raise SettingError(
-            f"CREDIT_RISK_DECISION_LOG is {place}, where nothing can be erased: name the folder of a log"
-        )
-    return Path(place)

@@ -95,7 +95,7 @@ def test_what_can_not_be_erased_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     assert "there is no decision log" in run("erase", "A", tmp_path / "nowhere", code=1)
     assert "of this id can be erased" in run("erase", "--decision", "x", tmp_path, code=1)
     monkeypatch.setenv("CREDIT_RISK_DECISION_LOG", "stdout")
-    assert "name the folder of a log" in run("erase", "A", code=1)
+    assert "name the file or folder where a log is" in run("erase", "A", code=1)
     monkeypatch.setenv("CREDIT_RISK_DECISION_LOG_ENCRYPT", "true")
     said = run("erase", "A", code=1)
     assert "CREDIT_RISK_DECISION_LOG_ENCRYPT: must be false while CREDIT_RISK_DECISION_LOG is stdout" in said
