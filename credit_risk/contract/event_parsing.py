@@ -17,7 +17,6 @@ from credit_risk.contract.event import LONGEST_NOTE, Outcome, Review
 from credit_risk.contract.faults import MAX_DETAILS
 
 E = TypeVar("E", bound=BaseModel)
-UUID = "must be an id as an answer has it, such as 01a1f846-be8a-76fb-b12b-52a70f17da92"
 FIXES = {
     "status": "must be APPROVED or DECLINED, as the person has decided",
     "reviewer": f"must be a text of 1 to {LONGEST} printable characters on one line: who has decided",
@@ -26,7 +25,7 @@ FIXES = {
     "override": "must be true or false",
     "outcome": "must be repaid or defaulted",
     "date": "must be a date such as 2026-11-27",
-    "supersedes": UUID,
+    "supersedes": "must be an id as an answer has it, such as 01a1f846-be8a-76fb-b12b-52a70f17da92",
 }
 
 

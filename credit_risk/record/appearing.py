@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from credit_risk.record.disk import sync_folder
+
 
 def appear(path: Path, content: bytes) -> bool:
     """Make a file for this user alone. False if it is there already, whoever made it. Raises OSError."""
@@ -21,12 +23,3 @@ def appear(path: Path, content: bytes) -> bool:
         part.unlink(missing_ok=True)
     sync_folder(path.parent)
     return True
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names of a folder's files durable. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

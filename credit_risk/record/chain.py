@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 from pydantic import ValidationError
 
@@ -64,13 +66,37 @@ def tip_of(path: Path) -> Tip | None:
     begin = begin_of(path)
     if begin is None:
         return None
+    *before, last = _last_lines(path)
+    if not last.endswith(b"\n"):
+        if not before:
+            return None
+        last = before[-1]
+    return Tip(begin.chain, begin.number, digest_of(last))
+
+
+def tip_after(files: Iterable[Path]) -> Tip:
+    """Find how far a chain has come in its files, whose names tell their order. A new one begins if there is none.
+
+    Raises OSError.
+    """
+    for path in sorted(files, reverse=True):
+        with contextlib.suppress(FileNotFoundError):  # an old one, which another process has removed
+            tip = tip_of(path)
+            if tip is not None:
+                return tip
+    return genesis(str(uuid4()))
+
+
+def last_line(path: Path) -> bytes:
+    """Read the last line of a file, whole or torn; nothing if it is empty. Raises OSError."""
+    return _last_lines(path)[-1]
+
+
+def _last_lines(path: Path) -> list[bytes]:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _LONGEST_LINE))
-        lines = file.read().splitlines(keepends=True)
-    if not lines[-1].endswith(b"\n"):
-        lines.pop()
-    return Tip(begin.chain, begin.number, digest_of(lines[-1])) if lines else None
+        return file.read().splitlines(keepends=True) or [b""]
 
 
 def genesis(chain: str) -> Tip:

@@ -13,20 +13,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 from pydantic import ValidationError
 
 from credit_risk.contract.seal import HeadLine
-from credit_risk.record.appearing import sync_folder
-from credit_risk.record.chain import Tip, begin_of, genesis, link, tip_of
+from credit_risk.record.chain import begin_of, last_line, link, tip_after, tip_of
+from credit_risk.record.disk import sync_folder, write_all
 from credit_risk.record.keys import KeyFile, remove_keys
 from credit_risk.record.retention import EVENTS
 from credit_risk.record.seal import FOLDER, Seal
 
 LOCK = ".events.lock"
 NAME = "%Y%m%dT%H%M%S.%fZ"
-LONGEST = 2**20  # bytes of a line
 POLL_SECONDS = 0.02
 
 
@@ -74,7 +72,7 @@ class EventFiles:
     def _going_on(self, path: Path, lines: Sequence[bytes]) -> list[bytes] | None:
         """Give what is to be appended to the last file, unless another one must be begun."""
         try:
-            size, last = path.stat().st_size, _last_line(path)
+            size, last = path.stat().st_size, last_line(path)
         except FileNotFoundError:  # an old one, which another process has removed
             return None
         today = datetime.now(UTC).strftime(f"events-{NAME[:6]}")
@@ -106,16 +104,7 @@ class EventFiles:
             return self._folder / f"{stem}.ndjson", list(lines)
         (self._folder / FOLDER).mkdir(exist_ok=True)
         self._seal.key.publish(self._folder / FOLDER)
-        return self._folder / f"{stem}-sealed.ndjson", self._seal.sealed(lines, self._tip(last))
-
-    def _tip(self, last: Path | None) -> Tip:
-        """Find how far the chain has come on disk. A new chain begins if there is none."""
-        if last is not None:
-            with contextlib.suppress(FileNotFoundError):
-                tip = tip_of(last)
-                if tip is not None:
-                    return tip
-        return genesis(str(uuid4()))
+        return self._folder / f"{stem}-sealed.ndjson", self._seal.sealed(lines, tip_after(self._folder.glob(EVENTS)))
 
 
 def _add_keys(path: Path, keys: bytes) -> None:
@@ -138,9 +127,7 @@ def _append(path: Path, content: bytes) -> None:
     try:
         size = os.fstat(descriptor).st_size
         try:
-            written = 0
-            while written < len(content):
-                written += os.write(descriptor, memoryview(content)[written:])
+            write_all(descriptor, content)
             os.fsync(descriptor)
             if is_new:
                 sync_folder(path.parent)
@@ -152,10 +139,3 @@ def _append(path: Path, content: bytes) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def _last_line(path: Path) -> bytes:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - LONGEST))
-        return (file.read().splitlines(keepends=True) or [b""])[-1]

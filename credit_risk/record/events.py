@@ -27,15 +27,14 @@ from credit_risk.record.finding import (
     seconds_of,
 )
 from credit_risk.record.history import History
-from credit_risk.record.keys import Keys, name_beside
-from credit_risk.record.reader import parsed
+from credit_risk.record.keys import Keys, name_beside, said_of_lost
+from credit_risk.record.reader import REVIEW, parsed
 from credit_risk.record.retention import EVENTS, FILES
 from credit_risk.record.seal import Seal
 
 logger = logging.getLogger("bentoml.credit_risk")
 NOT_RECORDED = "The review or outcome can't be recorded now, so it was not taken"
 TURN_SECONDS = 5.0
-REVIEW = b'{"schema":2,"review_id":'
 
 
 class Event(NamedTuple):
@@ -43,7 +42,7 @@ class Event(NamedTuple):
 
     at: Line
     line: ReviewLine | OutcomeLine
-    is_unread: bool  # its note was erased, or the key to it is lost
+    unread: str | None  # why its note can't be read, in a sentence
 
 
 class Recorded(NamedTuple):
@@ -155,15 +154,18 @@ class EventLog:
 
 
 def _event(line: Line, keys: Keys) -> Event:
-    content, is_unread = line.content, False
+    content, unread, erased = line.content, None, keys.erased
     if ENCRYPTED in content:
         opened = keys.opened(str(line.file), content)
-        content, is_unread = opened or content, opened is None
+        if opened is None:
+            is_erased = keys.erased > erased
+            unread = f"the note of {line.place} was erased" if is_erased else said_of_lost(str(line.file), "a note")
+        content = opened or content
     kind: type[ReviewLine | OutcomeLine] = ReviewLine if content.startswith(REVIEW) else OutcomeLine
     event = parsed(content, line.place, kind)
     if event is None:
         raise DataError(f"{line.place} is no review and no outcome")
-    return Event(line, event, is_unread)
+    return Event(line, event, unread)
 
 
 def _with_id(decision_id: str) -> bytes:

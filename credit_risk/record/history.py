@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from credit_risk.contract.conflicts import ConflictError
 from credit_risk.contract.decision import Status
@@ -13,7 +13,6 @@ from credit_risk.contract.event_parsing import refusal_of
 from credit_risk.contract.record import ImpersonalRecord
 
 A_DAY = timedelta(days=1)  # that a lender's date may differ from that in UTC
-Line = TypeVar("Line", ReviewLine, OutcomeLine)
 
 
 class History(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Self
 from uuid import uuid4
 
 from credit_risk.contract.errors import DataError
-from credit_risk.record.appearing import sync_folder
+from credit_risk.record.disk import append_whole, sync_folder
 from credit_risk.record.encryption import NOBODY, KeyLine, decrypt, id_of
 
 FOLDER = "keys"  # within that of the records
@@ -48,13 +48,7 @@ class KeyFile:
 
     def add(self, lines: bytes) -> None:
         """Write all of the lines or none of them."""
-        try:
-            written = 0
-            while written < len(lines):
-                written += os.write(self._descriptor, memoryview(lines)[written:])
-        except OSError:
-            os.ftruncate(self._descriptor, self._size)
-            raise
+        append_whole(self._descriptor, lines, self._size)
         self._size += len(lines)
 
     def sync(self) -> None:

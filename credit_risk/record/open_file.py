@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from credit_risk.record.chain import Tip, link
+from credit_risk.record.disk import write_all
 from credit_risk.record.keys import KeyFile
 from credit_risk.record.seal import Seal
 
@@ -143,10 +144,3 @@ class OpenFile:
         if self._keys is not None:
             self._keys.close()
         os.close(self._descriptor)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of the data, in as many pieces as the system takes."""
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])

@@ -19,7 +19,8 @@ from credit_risk.record.retention import FILES
 
 STDIN = "-"
 ARCHIVED = b'"archive":'  # as a key: within a record's texts its quotation marks are escaped
-OTHERS = (b'{"schema":2,"seal":', b'{"schema":2,"review_id":', b'{"schema":2,"outcome_id":')  # lines of other kinds
+REVIEW, OUTCOME = b'{"schema":2,"review_id":', b'{"schema":2,"outcome_id":'
+OTHERS = (b'{"schema":2,"seal":', REVIEW, OUTCOME)  # lines of other kinds
 
 L = TypeVar("L", bound=BaseModel)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 from itertools import count
 from pathlib import Path
-from uuid import uuid4
 
-from credit_risk.record.chain import Tip, genesis, tip_of
+from credit_risk.record.chain import Tip, tip_after
 from credit_risk.record.seal import FOLDER
 
 
@@ -46,12 +44,7 @@ class Slot:
 
     def tip(self) -> Tip:
         """Find how far the chain of this slot has come on disk. A new chain begins if there is none. Raises OSError."""
-        for path in sorted(self._folder.glob(f"decisions-*-{self.name}.ndjson"), reverse=True):
-            with contextlib.suppress(FileNotFoundError):  # an old one, which another process has removed
-                tip = tip_of(path)
-                if tip is not None:
-                    return tip
-        return genesis(str(uuid4()))
+        return tip_after(self._folder.glob(f"decisions-*-{self.name}.ndjson"))
 
     def give_back(self) -> None:
         os.close(self._descriptor)

@@ -62,9 +62,7 @@ class Dossier:
     ) -> Self:
         """Gather what the record refers to. What is missing is told in the dossier."""
         record, missing = entry.record, list(missing)
-        missing += [
-            f"the note of the review {each.event.at.place} was erased" for each in events if each.event.is_unread
-        ]
+        missing += [each.event.unread for each in events if each.event.unread]
         texts: Mapping[str, str] = {}
         policy = None
         try:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 from credit_risk.contract.errors import DataError
 from credit_risk.contract.event import OutcomeLine
-from credit_risk.record.reader import parsed
+from credit_risk.record.reader import OUTCOME, parsed
 from credit_risk.record.retention import EVENTS
-
-OUTCOME = b'{"schema":2,"outcome_id":'
 
 
 def load_outcomes(path: Path) -> dict[str, int]:
