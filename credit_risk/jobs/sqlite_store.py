@@ -13,6 +13,7 @@ from credit_risk.jobs.job import ENDED, STATES, Job
 from credit_risk.jobs.store import Figures, Usage, translating
 
 BUSY_SECONDS = 10.0  # to wait for another process
+POLL_SECONDS = 0.01
 TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, version INTEGER NOT NULL, caller TEXT NOT NULL, state TEXT NOT NULL,
@@ -131,11 +132,24 @@ class SqliteJobs:
         if not hasattr(self._local, "connection"):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(db)
             db.execute("PRAGMA synchronous = FULL")  # a job that was accepted survives a power cut
             self._local.connection = db
         connection: sqlite3.Connection = self._local.connection
         return connection
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Turn write-ahead logging on. Others may do so at the same time, and for that SQLite itself does not wait."""
+    given_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > given_up:
+                raise
+        time.sleep(POLL_SECONDS)
 
 
 def _row_of(job: Job) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +101,7 @@ class Once:
         self._find = find
         self._seconds = seconds
         self._store: JobStore | None = None
+        self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="idempotency-keys")
         self._under_way: set[asyncio.Task[tuple[bytes, bool]]] = set()
 
@@ -183,10 +185,11 @@ class Once:
 
     def _opened(self) -> JobStore:
         """Open the store when the first key comes: most services never have one."""
-        if self._store is None:
-            assert self._open_store
-            self._store = self._open_store()
-        return self._store
+        with self._opening:
+            if self._store is None:
+                assert self._open_store
+                self._store = self._open_store()
+            return self._store
 
     async def _ask(self, call: Callable[..., T], *arguments: Any) -> T:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,3 +31,22 @@ def test_a_file_that_is_no_store_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"something else, and long enough to be read as a header" * 10)
     with pytest.raises(StoreError, match=r"the jobs' file .* does not answer: DatabaseError"):
         SqliteJobs(path)
+
+
+def test_many_may_make_the_file_at_the_same_time(tmp_path: Path) -> None:
+    for number in range(60):
+        path, start, faults = tmp_path / f"{number}.sqlite", threading.Barrier(4), list[StoreError]()
+
+        def make(path: Path = path, start: threading.Barrier = start, faults: list[StoreError] = faults) -> None:
+            start.wait()
+            try:
+                SqliteJobs(path)
+            except StoreError as error:
+                faults.append(error)
+
+        threads = [threading.Thread(target=make) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert faults == [], number

@@ -11,7 +11,6 @@ import pytest
 
 from credit_risk.contract.conflicts import ConflictError
 from credit_risk.contract.errors import InvalidRequestError, UnavailableError
-from credit_risk.jobs import sqlite_store
 from credit_risk.jobs.sqlite_store import SqliteJobs
 from credit_risk.serving import once as module
 from credit_risk.serving.once import Once, Use, together, without
@@ -41,8 +40,7 @@ def find_nothing(_: Collection[str]) -> Mapping[str, bytes]:
 
 
 @pytest.fixture
-def once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Once:
-    monkeypatch.setattr(sqlite_store, "BUSY_SECONDS", 60.0)  # a slow disk is no concern of these tests
+def once(tmp_path: Path) -> Once:
     return Once(lambda: SqliteJobs(tmp_path / "jobs.sqlite"), find_nothing, 10.0)
 
 
