@@ -159,7 +159,11 @@ def _event(line: Line, keys: Keys) -> Event:
         opened = keys.opened(str(line.file), content)
         if opened is None:
             is_erased = keys.erased > erased
-            unread = f"the note of {line.place} was erased" if is_erased else said_of_lost(str(line.file), "a note")
+            unread = (
+                f"the note of the review {line.place} was erased"
+                if is_erased
+                else said_of_lost(str(line.file), "the note of a review")
+            )
         content = opened or content
     kind: type[ReviewLine | OutcomeLine] = ReviewLine if content.startswith(REVIEW) else OutcomeLine
     event = parsed(content, line.place, kind)

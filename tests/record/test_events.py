@@ -307,7 +307,7 @@ def test_a_note_is_encrypted_and_erased_with_its_reference(decisions: dict[str, 
     assert len(found) == 2
     erase(found)
     [left] = events_of(folder, maybe.decision_id)
-    assert left.unread == f"the note of {left.at.place} was erased"
+    assert left.unread == f"the note of the review {left.at.place} was erased"
     assert left.line.model_dump()["note"] is None
     put(folder, maybe.decision_id, outcome(), encrypts=True)
     assert found_in(folder).faults == []
