@@ -16,18 +16,26 @@ Spent = Callable[[str, float, Kind], None]  # takes the name of a stage and the 
 class Laps:
     """A stopwatch that so many requests wait beside: each stage counts for all of them."""
 
-    __slots__ = ("_kind", "_requests", "_spent", "last")
+    __slots__ = ("_kind", "_spent", "begun", "ends", "last", "requests")
 
     def __init__(self, spent: Spent, kind: Kind, begun: float, requests: int = 1) -> None:
         """`begun` is from `perf_counter`."""
-        self._spent, self._kind, self._requests = spent, kind, requests
-        self.last = begun  # when the last stage ended
+        self._spent, self._kind, self.requests = spent, kind, requests
+        self.begun = self.last = begun  # when the last stage ended
+        self.ends: list[tuple[str, float]] = []  # of stages, in order; a stage may come again
 
     def end(self, stage: str) -> None:
         """Count what has passed since the last stage ended."""
         now = perf_counter()
-        self._spent(stage, (now - self.last) * self._requests, self._kind)
+        self._spent(stage, (now - self.last) * self.requests, self._kind)
+        self.ends.append((stage, now))
         self.last = now
+
+    def join(self, batch: Laps) -> None:
+        """Go on where a batch is that the request queued for. Its seconds are counted already."""
+        self.ends.append(("queue", batch.begun))
+        self.ends += batch.ends
+        self.last = batch.last
 
 
 def unobserved() -> Laps:

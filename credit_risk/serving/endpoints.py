@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import partial
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from credit_risk.contract.customer import Asked, Part, Referenced
-from credit_risk.contract.errors import FailedError, RequestError
 from credit_risk.contract.parsing import parse_asked, parse_in_parts
 from credit_risk.contract.rows import is_single
 from credit_risk.contract.tables import parse_table
@@ -19,14 +16,12 @@ from credit_risk.deciding.decided import Origin
 from credit_risk.deciding.laps import Kind, Laps
 from credit_risk.deciding.log import PART
 from credit_risk.model.decoding import Decoder
+from credit_risk.serving.answers import Answer, decided, refusal_of
 from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.once import Once, Use, together, without
 from credit_risk.serving.request_ids import request_id_of
-from credit_risk.serving.runner import AdaptiveRunner
+from credit_risk.serving.runner import AdaptiveRunner, Asker
 
-logger = logging.getLogger("credit_risk")
-
-Headers = list[tuple[bytes, bytes]]
 Parse = Callable[[bytes], Asked | Referenced]
 ParseParts = Callable[[bytes], Iterable[Part]]  # all are known to be valid after the last
 
@@ -42,14 +37,6 @@ class Request(NamedTuple):
     begun: float  # perf_counter; when its last byte came, at the earliest
     key: bytes | None = None  # the caller's Idempotency-Key
     scope: MutableMapping[str, Any] | None = None  # of ASGI, where the stopwatch of the request is left
-
-
-class Answer(NamedTuple):
-    """What goes back to the caller. The body is always JSON."""
-
-    status: HTTPStatus
-    headers: Headers
-    body: bytes
 
 
 class Endpoints:
@@ -70,12 +57,23 @@ class Endpoints:
         self._on_file = on_file
         self.metrics = metrics
         self._decoder = decoder
-        parse: Parse = parse_asked if on_file is None else self._parse_asked
-        self._classify = partial(self._decide_one, parse)
+        self._parse: Parse = parse_asked if on_file is None else self._parse_asked
+        self._classify = partial(self._decide_one, self._parse)
 
     async def classify(self, request: Request) -> Answer:
         """Decide one application, sent as a JSON object."""
         return await self._answer("classify", self._classify, request, "single")
+
+    def ask(self, body: bytes, origin: Origin, laps: Laps, asker: Asker) -> None:
+        """Ask for one decision, as `classify` does for requests without a key, but wait for nothing: `asker` is told.
+
+        The stopwatch began when the request's last byte came, at the earliest.
+
+        Raises what `refusal_of` makes an answer of.
+        """
+        self._runner.refuse_late(laps.last, laps.begun)
+        application, origin = _parsed(self._parse, body, origin, laps)
+        self._runner.submit(application, origin, asker, since=laps.last, arrived=laps.begun)
 
     async def classify_batch(self, request: Request) -> Answer:
         """Decide many applications, sent as a JSON array. The decisions come in the same order."""
@@ -111,13 +109,7 @@ class Endpoints:
                 return found[0]
             origin = origin._replace(ids=partial(use.id_of, 0))
         self._runner.refuse_late(laps.last, request.begun)
-        try:
-            application = parse(request.body)
-        finally:
-            laps.end("validate")
-        if isinstance(application, Referenced):
-            application, reference = application
-            origin = origin._replace(reference=reference)
+        application, origin = _parsed(parse, request.body, origin, laps)
         decided = await self._runner.run(application, origin, request.begun, laps)
         return decided.renderer.answer(decided)
 
@@ -163,18 +155,22 @@ class Endpoints:
                 deciding = partial(_deciding, decide, request, origin, laps)
                 body, is_again = await self._once.answer(request.caller, request.key, content, deciding)
                 laps.end("keys")
-        except RequestError as error:
-            return refusal(error, origin.request_id)
         except Exception as error:
-            return refusal(failed(error, origin.request_id), origin.request_id)
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"x-request-id", origin.request_id.encode()),
-            (b"content-length", b"%d" % len(body)),
-        ]
+            return refusal_of(error, origin.request_id)
+        answer = decided(body, origin.request_id)
         if is_again:
-            headers.append((b"idempotency-replayed", b"true"))
-        return Answer(HTTPStatus.OK, headers, body)
+            answer.headers.append((b"idempotency-replayed", b"true"))
+        return answer
+
+
+def _parsed(parse: Parse, body: bytes, origin: Origin, laps: Laps) -> tuple[Asked, Origin]:
+    try:
+        application = parse(body)
+    finally:
+        laps.end("validate")
+    if isinstance(application, Referenced):
+        return application.application, origin._replace(reference=application.reference)
+    return application, origin
 
 
 async def _deciding(decide: Decide, request: Request, origin: Origin, laps: Laps, use: Use) -> bytes:
@@ -188,25 +184,3 @@ def _emptied(parts: deque[Part]) -> Iterator[Part]:
     """Give the parts and keep none, because each takes as much memory as its decisions."""
     while parts:
         yield parts.popleft()
-
-
-def refusal(error: RequestError, request_id: str | None = None) -> Answer:
-    """Make the answer to an error, with the id of the request if there was one."""
-    body = error.body
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if request_id is not None:
-        headers.append((b"x-request-id", request_id.encode()))
-    headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
-    return Answer(error.status, headers, body)
-
-
-def failed(error: Exception, request_id: str | None = None) -> FailedError:
-    """Make the answer to an unexpected error, and log where it happened.
-
-    The error's message and the local variables may hold applicants' data.
-    """
-    kind = type(error)
-    where = (kind, Exception(), error.__traceback__)
-    known = {"request_id": request_id} if request_id else None
-    logger.error("%s while answering a request", kind.__name__, exc_info=where, extra=known)
-    return FailedError()

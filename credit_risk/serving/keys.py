@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -36,6 +38,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
 # A key without limits may be given as its sha256 alone.
 Keys = dict[Name, Annotated[Key, BeforeValidator(lambda key: {"sha256": key} if isinstance(key, str) else key)]]
 KEYS_ARE = "a JSON object of the sha256 of tokens, in hexadecimal, by name, or of objects of sha256 and limits"
+
+
+def name_of(keys: Keys, authorization: bytes | None) -> str | None:
+    """Find the key whose token an Authorization header holds."""
+    scheme, _, token = (authorization or b"").partition(b" ")
+    digest = sha256(token.strip()).hexdigest()
+    # Every key is compared, in the same time wherever they differ.
+    found = [name for name, key in keys.items() if hmac.compare_digest(digest, key.sha256)]
+    return found[0] if found and scheme.lower() == b"bearer" else None
 
 
 def secret_of(keys: Keys, caller: str | None, otherwise: Secret | None) -> Secret | None:

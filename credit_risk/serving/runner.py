@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from credit_risk.contract.customer import Asked, Part
 from credit_risk.contract.errors import UnavailableError
@@ -29,11 +29,29 @@ MAX_IN_FLIGHT = 8  # batches that may wait for another machine at the same time
 STEP = 4
 
 
-class Timed(NamedTuple):
-    """A decision, and when it was on record (perf_counter)."""
+class Asker(Protocol):
+    """Who waits for a decision."""
 
-    decided: Decided
-    time: float
+    @property
+    def has_gone(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def settle(self, outcome: Decided | Exception, batch: Laps) -> None:
+        """Take a decision, which is on record, or an error. The stopwatch is that of its batch. Raises nothing."""
+
+
+class Waiter:
+    """One who waits in a task."""
+
+    def __init__(self) -> None:
+        self.settled: asyncio.Future[tuple[Decided | Exception, Laps]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def has_gone(self) -> bool:
+        return self.settled.done()
+
+    def settle(self, outcome: Decided | Exception, batch: Laps) -> None:
+        self.settled.set_result((outcome, batch))
 
 
 class _Waiting(NamedTuple):
@@ -41,7 +59,7 @@ class _Waiting(NamedTuple):
 
     application: Asked
     origin: Origin
-    decided: asyncio.Future[Timed]
+    asker: Asker
     since: float  # perf_counter; when it was queued
     arrived: float  # perf_counter; before that it may have waited in the buffer of its socket
 
@@ -71,28 +89,34 @@ class AdaptiveRunner:
     ) -> Decided:
         """Decide one application, which arrived then (perf_counter), or else now.
 
-        The stages until its decision was on record are counted, and ended on its stopwatch.
+        The stages until its decision was on record are put on its stopwatch.
 
         Raises UnavailableError if the service is overloaded, and whatever the decider found wrong.
+        """
+        now = perf_counter() if laps is None else laps.last
+        waiter = Waiter()
+        self.submit(application, origin, waiter, since=now, arrived=now if arrived is None else arrived)
+        outcome, batch = await waiter.settled
+        if laps is not None:
+            laps.join(batch)
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        finally:
+            del outcome, waiter  # an error would refer to this frame, and keep the request until garbage is collected
+
+    def submit(self, application: Asked, origin: Origin, asker: Asker, *, since: float, arrived: float) -> None:
+        """Queue an application for whom its asker is told the outcome. It has waited `since` then (perf_counter).
+
+        Raises UnavailableError if the queue is full.
         """
         if len(self._queue) >= self._max_queue:
             self._metrics.shed(QUEUE_FULL)
             raise UnavailableError(QUEUE_FULL)
-        now = perf_counter()
-        decided: asyncio.Future[Timed] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(application, origin, decided, now, now if arrived is None else arrived))
-        self._start_task()
-        try:
-            timed = await decided
-            if laps is not None:
-                laps.last = timed.time
-            return timed.decided
-        except UnavailableError:
-            if laps is not None:
-                laps.last = perf_counter()
-            raise
-        finally:
-            del decided  # an error in it would refer to this frame, and keep the request until the garbage is collected
+        self._queue.append(_Waiting(application, origin, asker, since, arrived))
+        if not self._task_is_due:
+            self._start_task()
 
     async def run_many(self, parts: Iterable[Part], origin: Origin, laps: Laps | None = None) -> list[Decided]:
         """Decide the applications of one request, in order: all of them or, with an error, none."""
@@ -117,45 +141,42 @@ class AdaptiveRunner:
         self._metrics.queued(len(self._queue))
         try:
             while self._queue:
-                begun = perf_counter()
-                batch = self._next_batch(begun)
+                laps = Laps(self._metrics.spent, "single", perf_counter())
+                batch = self._next_batch(laps)
                 if batch:
-                    self._start_task()  # for what is left, in case deciding this batch suspends
-                    await self._decide(batch, begun)
+                    if self._queue:
+                        self._start_task()  # for what is left, in case deciding this batch suspends
+                    await self._decide(batch, laps)
         finally:
             self._tasks.discard(asyncio.current_task())
 
-    def _next_batch(self, now: float) -> list[_Waiting]:
+    def _next_batch(self, laps: Laps) -> list[_Waiting]:
+        """Take what is decided next, on a stopwatch that begins now."""
         batch: list[_Waiting] = []
+        now = laps.begun
         waited_in_all = 0.0
         while self._queue and len(batch) < self._max_rows:
             waiting = self._queue.popleft()
-            if waiting.decided.done():  # the caller has gone
+            if waiting.asker.has_gone:
                 continue
             waited_in_all += now - waiting.since
             if now - waiting.arrived > self._max_wait:
                 self._metrics.shed(WAITED_TOO_LONG)
-                waiting.decided.set_exception(UnavailableError(WAITED_TOO_LONG))
+                waiting.asker.settle(UnavailableError(WAITED_TOO_LONG), laps)
                 continue
             batch.append(waiting)
         self._metrics.spent("queue", waited_in_all, "single")
+        laps.requests = len(batch)
         return batch
 
-    async def _decide(self, batch: list[_Waiting], begun: float) -> None:
+    async def _decide(self, batch: list[_Waiting], laps: Laps) -> None:
         outcomes: Outcomes
-        laps = Laps(self._metrics.spent, "single", begun, len(batch))
         try:
             outcomes = await self._decider.decide([w.application for w in batch], [w.origin for w in batch], laps)
         except Exception as error:  # nobody may wait for ever
             outcomes = [error] * len(batch)
-        decisions = []
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            has_gone = waiting.decided.done()  # the caller, while the batch was under way
-            if isinstance(outcome, Decided):
-                decisions.append(outcome)
-                if not has_gone:
-                    waiting.decided.set_result(Timed(outcome, laps.last))
-            elif not has_gone:
-                waiting.decided.set_exception(outcome)
-        self._metrics.decided(decisions)
+        self._metrics.decided([outcome for outcome in outcomes if isinstance(outcome, Decided)])
         self._metrics.batched(len(batch))
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if not waiting.asker.has_gone:  # while the batch was under way
+                waiting.asker.settle(outcome, laps)

@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 
-from credit_risk.serving.endpoints import Answer, Request
+from credit_risk.serving.answers import Answer
+from credit_risk.serving.endpoints import Request
 from credit_risk.serving.http.fast_path import FastPath
 from credit_risk.serving.metrics import Metrics
 from tests.corpus import BAD, GOOD, SAMPLE

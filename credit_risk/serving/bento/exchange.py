@@ -11,8 +11,8 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from credit_risk.contract.errors import FailedError, RequestError
 from credit_risk.deciding.laps import Laps
+from credit_risk.serving.answers import failed, refusal
 from credit_risk.serving.bento.head import CLOSE, head_of
-from credit_risk.serving.endpoints import failed, refusal
 
 CHUNKED = (b"transfer-encoding", b"chunked")
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)

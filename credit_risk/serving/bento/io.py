@@ -12,7 +12,8 @@ from starlette.responses import Response
 from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.customer import Reference
 from credit_risk.contract.decision import Decision
-from credit_risk.serving.endpoints import Answer, Request
+from credit_risk.serving.answers import Answer
+from credit_risk.serving.endpoints import Request
 
 
 class _RawBody(IOMixin):

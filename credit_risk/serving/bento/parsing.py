@@ -9,27 +9,21 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from credit_risk.contract.errors import HeadTooLargeError, InvalidRequestError, RequestError
+from credit_risk.serving.bento import bounds
 from credit_risk.serving.bento.connections import Connections
+from credit_risk.serving.bento.direct import DirectExchange
 from credit_risk.serving.bento.exchange import Exchange
-
-MOST_HEAD = 16 * 1024  # bytes
-MOST_HEADERS = 100
-PIECE = 2 * 1024  # bytes that are parsed before the bounds are looked at
-PIECE_OF_BODY = 64 * 1024
-QUEUED_REQUEST = 4 * 1024  # bytes of memory, roughly, for each request that waits for those before it
-MOST_FRAMING = 2 * PIECE_OF_BODY
-STEADY = 64 * 1024  # bytes of an upload that have to come in the time for a body
 
 
 class Parsing(HttpToolsProtocol):
     """uvicorn's protocol up to where a request is known. The parser calls the methods `on_...`."""
 
-    cycle: Exchange  # the request whose head came last
+    cycle: Exchange | DirectExchange  # type: ignore[assignment] # the request whose head came last
 
     def __init__(self, connections: Connections, config: Any, **state: Any) -> None:
         super().__init__(config, **state)
         self.guard = connections
-        self.running: Exchange | None = None
+        self.running: Exchange | DirectExchange | None = None
         self.is_over = False  # nothing is parsed any more
         self.arrived = 0.0  # perf_counter; what is parsed may have waited since then
         self.in_head = False
@@ -39,7 +33,7 @@ class Parsing(HttpToolsProtocol):
         self._framing_bytes = 0  # since the last byte of a body
         self._is_muted = False  # the parser, while it is told how a body is framed
         self._shed_for: str | None = None  # why the request that is parsed is refused, without an exchange
-        self._unparsed = memoryview(b"")
+        self.unparsed = memoryview(b"")
 
     @abstractmethod
     def refuse(self, error: RequestError) -> None:
@@ -48,6 +42,10 @@ class Parsing(HttpToolsProtocol):
     @abstractmethod
     def reason_to_shed(self) -> str | None:
         """Say why the request whose head has ended is to be refused for overload, if it is."""
+
+    @abstractmethod
+    def direct(self) -> DirectExchange | None:
+        """Begin the request whose head has ended without ASGI, if it can be answered so."""
 
     @abstractmethod
     def shed(self, reason: str) -> None:
@@ -63,29 +61,25 @@ class Parsing(HttpToolsProtocol):
 
     def parse(self, data: bytes) -> None:
         """Parse what came."""
-        if len(data) <= PIECE and not self._unparsed:
+        if len(data) <= bounds.PIECE and not self.unparsed:
             self._parse(data)
         else:
-            self._unparsed = memoryview(bytes(self._unparsed) + data)
+            self.unparsed = memoryview(bytes(self.unparsed) + data)
             self.parse_on()
 
     def parse_on(self) -> None:
         """Parse what has come, piece by piece, until requests queue on this connection."""
-        while self._unparsed and not self.pipeline and not self.is_over:
+        while self.unparsed and not self.pipeline and not self.is_over:
             in_body = not self.in_head and self.cycle is not None and self.cycle.more_body
-            size = PIECE_OF_BODY if in_body else PIECE
-            piece, self._unparsed = self._unparsed[:size], self._unparsed[size:]
+            size = bounds.PIECE_OF_BODY if in_body else bounds.PIECE
+            piece, self.unparsed = self.unparsed[:size], self.unparsed[size:]
             self._parse(piece)
-        if self._unparsed:
-            self.guard.holds(self, len(self._unparsed))
-
-    def has_more(self) -> bool:
-        """Tell whether requests queue on this connection, or what has come is not parsed yet."""
-        return bool(self.pipeline or self._unparsed)
+        if self.unparsed:
+            self.guard.holds(self, len(self.unparsed))
 
     def comes_steadily(self) -> bool:
         """Tell whether STEADY bytes of bodies have come since this was last true."""
-        comes = self._body_bytes >= self._steady_from + STEADY
+        comes = self._body_bytes >= self._steady_from + bounds.STEADY
         if comes:
             self._steady_from = self._body_bytes
         return comes
@@ -93,7 +87,7 @@ class Parsing(HttpToolsProtocol):
     def stop_parsing(self) -> None:
         """Parse nothing more."""
         self.is_over = True
-        self._unparsed = memoryview(b"")
+        self.unparsed = memoryview(b"")
 
     def _parse(self, piece: bytes | memoryview) -> None:
         was_in_head, body_bytes = self.in_head, self._body_bytes
@@ -112,20 +106,20 @@ class Parsing(HttpToolsProtocol):
             self._check_framing(len(piece))
         if self.in_head or self._shed_for or (self.running is not None and self.cycle.more_body):
             self.guard.holds(self, len(piece))
-        if self._shed_for:
+        if self._shed_for or (isinstance(self.running, DirectExchange) and self.running.more_body):
             self.guard.awaited(self)
         if self.pipeline:
-            self.guard.holds(self, len(self.pipeline) * QUEUED_REQUEST)
+            self.guard.holds(self, len(self.pipeline) * bounds.QUEUED_REQUEST)
 
     def _check_head(self) -> None:
-        if self._head_bytes > MOST_HEAD or len(self.headers) > MOST_HEADERS:
-            self.refuse(HeadTooLargeError(MOST_HEAD, MOST_HEADERS))
+        if self._head_bytes > bounds.MOST_HEAD or len(self.headers) > bounds.MOST_HEADERS:
+            self.refuse(HeadTooLargeError(bounds.MOST_HEAD, bounds.MOST_HEADERS))
 
     def _check_framing(self, size: int) -> None:
         """Bound what comes in the middle of a body and is no part of it: trailers, and extensions of chunks."""
         self._framing_bytes += size
-        if self._framing_bytes > MOST_FRAMING and self.cycle is not None and self.cycle.more_body:
-            self.refuse(HeadTooLargeError(MOST_HEAD, MOST_HEADERS))
+        if self._framing_bytes > bounds.MOST_FRAMING and self.cycle is not None and self.cycle.more_body:
+            self.refuse(HeadTooLargeError(bounds.MOST_HEAD, bounds.MOST_HEADERS))
 
     def _feed(self, data: bytes | memoryview) -> None:
         """Feed the parser. Requests may offer an upgrade, as those of Java's HttpClient do.
@@ -154,13 +148,15 @@ class Parsing(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if not self._is_muted:
-            super().on_message_begin()
+            self.url = b""
+            self.expect_100_continue = False
+            self.headers = []
             self.in_head = True
             self._head_bytes = self._framing_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         if not self._is_muted:
-            super().on_url(url)
+            self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.in_head:  # else it is a trailer, or muted
@@ -175,14 +171,31 @@ class Parsing(HttpToolsProtocol):
             return
         self.guard.asked(self)
         self._shed_for = self.reason_to_shed()
-        if not self._shed_for:
-            self.scope["arrived"] = self.arrived  # type: ignore[typeddict-unknown-key]
+        if self._shed_for:
+            return
+        direct = self.direct()
+        if direct is not None:
+            self.running = self.cycle = direct
+        else:
+            self._begin_scope()
             super().on_headers_complete()
+
+    def _begin_scope(self) -> None:
+        """Make the scope, for which uvicorn's protocol begins the request anew."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        self.scope["arrived"] = self.arrived  # type: ignore[typeddict-unknown-key]
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         self._framing_bytes = 0
-        if not (self.is_over or self._shed_for):
+        if self.is_over or self._shed_for:
+            return
+        if isinstance(self.cycle, DirectExchange):
+            self.cycle.body += body
+        else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -192,6 +205,10 @@ class Parsing(HttpToolsProtocol):
             reason, self._shed_for = self._shed_for, None
             self.guard.finished(self)
             self.shed(reason)
+            return
+        if isinstance(self.cycle, DirectExchange):
+            self.guard.finished(self)
+            self.cycle.ask(self.arrived)
             return
         super().on_message_complete()
         self.scope["arrived"] = self.arrived  # type: ignore[typeddict-unknown-key]

@@ -5,53 +5,42 @@ They hold for every route, because this stands in front of all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
-from uvicorn import config as uvicorn_config
-from uvicorn.protocols.http import httptools_impl
-
 from credit_risk.contract.errors import RequestError, UnavailableError
-from credit_risk.serving.batching import Batching
-from credit_risk.serving.bento.connections import Connections, most_connections
+from credit_risk.serving.answers import refusal
+from credit_risk.serving.bento.connections import Connections
+from credit_risk.serving.bento.direct import DirectExchange, DirectPath
 from credit_risk.serving.bento.exchange import Exchange
 from credit_risk.serving.bento.head import CLOSE, head_of
 from credit_risk.serving.bento.parsing import Parsing
 from credit_risk.serving.bento.shedding import Shedding
 from credit_risk.serving.bento.turns import Turns
-from credit_risk.serving.concurrency import ConcurrencyLimit
-from credit_risk.serving.endpoints import refusal
-from credit_risk.serving.metrics import Metrics
 from credit_risk.serving.routes import JOBS
-from credit_risk.serving.settings import Settings
 
 MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
 FROM_ENDPOINTS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 LIMITED = "/classify"  # the path whose requests count for the limit of concurrency
+LIMITED_URL = b"/classify"
 CROWDED = "The service is overloaded: it has too many connections"
-
-
-def speak_for(
-    settings: Settings, batching: Batching, metrics: Callable[[], Metrics], is_draining: Callable[[], bool]
-) -> None:
-    """Make the uvicorn server that BentoML starts in this process use this protocol."""
-    max_latency = batching.max_latency_ms / 1000
-    connections = Connections(most_connections(settings.max_connections), lambda *answer: metrics().answered(*answer))
-    limit = ConcurrencyLimit(batching.max_queue_size, max_latency)
-    shedding = Shedding(limit, max_latency, is_draining, lambda reason: metrics().shed(reason))
-    protocol = partial(GuardedProtocol, connections, shedding, Turns())
-    uvicorn_config.HTTP_PROTOCOLS["auto"] = protocol  # type: ignore[assignment]
-    httptools_impl.RequestResponseCycle = Exchange  # type: ignore[misc] # uvicorn's protocol makes its cycles of it
 
 
 class GuardedProtocol(Parsing):
     """One connection, and its requests one after the other."""
 
-    def __init__(self, connections: Connections, shedding: Shedding, turns: Turns, config: Any, **state: Any) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        shedding: Shedding,
+        turns: Turns,
+        direct: DirectPath | None,
+        config: Any,
+        **state: Any,
+    ) -> None:
         super().__init__(connections, config, **state)
+        self._direct = direct
         # All have the same. uvicorn makes its configuration after `speak_for`, and shows it to protocols only.
         connections.keep_alive = config.timeout_keep_alive
         self._shedding = shedding
@@ -66,6 +55,8 @@ class GuardedProtocol(Parsing):
             self.refuse(UnavailableError(CROWDED))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if isinstance(self.cycle, DirectExchange):
+            self.cycle = None  # type: ignore[assignment] # uvicorn's protocol would wake its task
         super().connection_lost(exc)
         self.guard.lost(self)
         self.stop_parsing()
@@ -105,7 +96,7 @@ class GuardedProtocol(Parsing):
             self.guard.awaited(self)
 
     def has_body(self) -> None:
-        if not self.has_more():
+        if not (self.pipeline or self.unparsed):
             self.flow.resume_reading()
 
     def answered(self, path: str, status: int, arrived: float, *, is_explained: bool) -> None:
@@ -117,11 +108,22 @@ class GuardedProtocol(Parsing):
         self._is_under_way_no_more(path, 0.0 if is_refused else now - arrived, is_refused=is_refused)
 
     def reason_to_shed(self) -> str | None:
-        if self.url != b"/classify" or self.running is not None:  # which is answered first
+        self._is_plain = (
+            self.url == LIMITED_URL
+            and self.running is None  # which is answered first
+            and not self.expect_100_continue
+            and self.parser.get_method() == b"POST"
+            and self.parser.should_keep_alive()
+        )
+        return self._shedding.reason(self.headers, self.arrived) if self._is_plain else None
+
+    def direct(self) -> DirectExchange | None:
+        if self._direct is None or not self._is_plain or self.flow.write_paused or self.parser.should_upgrade():
             return None
-        if self.expect_100_continue or self.parser.get_method() != b"POST" or not self.parser.should_keep_alive():
-            return None
-        return self._shedding.reason(self.headers, self.arrived)
+        exchange = self._direct.exchange(self, self.headers)
+        if exchange is not None:
+            self._shedding.limit.begun()
+        return exchange
 
     def shed(self, reason: str) -> None:
         self.transport.write(self._shedding.answer(reason, self.headers))
@@ -178,7 +180,7 @@ class GuardedProtocol(Parsing):
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def _abandon(self, exchange: Exchange) -> None:
+    def _abandon(self, exchange: Exchange | DirectExchange) -> None:
         exchange.abandon()
         self._is_under_way_no_more(exchange.scope["path"], 0.0, is_refused=True)
         self.running = None

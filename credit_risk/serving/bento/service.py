@@ -26,6 +26,7 @@ from credit_risk.serving.bento.configuration import (
     name_the_file,
 )
 from credit_risk.serving.bento.current import Current
+from credit_risk.serving.bento.direct import DirectPath
 from credit_risk.serving.bento.handover import Handover
 from credit_risk.serving.bento.hangup import ignore_sighup, take_over_sighup
 from credit_risk.serving.bento.image import slim_image
@@ -34,8 +35,8 @@ from credit_risk.serving.bento.job_worker import run_jobs
 from credit_risk.serving.bento.listening import listen_apart, reserve_port, take_free_ports
 from credit_risk.serving.bento.logs import log_to_stderr
 from credit_risk.serving.bento.process import check_port, end_with_a_worker, end_with_parent, in_container, is_worker
-from credit_risk.serving.bento.protocol import speak_for
 from credit_risk.serving.bento.shutdown import take_over_sigterm
+from credit_risk.serving.bento.speaking import speak_for
 from credit_risk.serving.endpoints import Endpoints
 from credit_risk.serving.http.access import Access
 from credit_risk.serving.http.admission import Admission
@@ -133,10 +134,9 @@ class CreditRiskService(bentoml.Service[T]):
             listen_apart()
         bentoml_app.router.routes[:0] = page_routes(self.openapi_spec, self.startup.model.report)
         self.paths = paths_of(bentoml_app.router.routes)
-        speak_for(
-            self.startup.settings, self.startup.batching, lambda: self.endpoints.metrics, lambda: self.drain.draining
-        )
         settings = self.startup.settings
+        direct = DirectPath(lambda: self.endpoints, self.current.keys, lambda: self.drain.draining)
+        speak_for(settings, self.startup.batching, direct)
         app: ASGIApp = KnownPaths(Admission(WholeBody(OneErrorBody(bentoml_app))), self.paths)
         rulebook = self.current.terms, self.current.catalogue, self.current.keys
         app = with_routes_beside(app, settings, self.startup.release, *rulebook, lambda: self.drain.draining)

@@ -7,9 +7,9 @@ from time import perf_counter
 
 from credit_risk.contract.errors import UnavailableError
 from credit_risk.contract.refusals import TOO_BUSY, WAITED_TOO_LONG
+from credit_risk.serving.answers import Headers, refusal
 from credit_risk.serving.bento.head import head_of
 from credit_risk.serving.concurrency import ConcurrencyLimit
-from credit_risk.serving.endpoints import Headers, refusal
 from credit_risk.serving.request_ids import request_id_of
 
 Shed = Callable[[str], None]

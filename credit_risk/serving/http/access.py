@@ -6,18 +6,16 @@ keys are valid at once, so that one can be replaced while its successor is alrea
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from hashlib import sha256
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from credit_risk.contract.errors import ForbiddenError, RequestError, TooLargeError, UnauthorizedError
 from credit_risk.serving.http.answering import answer_error
 from credit_risk.serving.http.failed_keys import FailedKeys
-from credit_risk.serving.keys import Keys, Right
+from credit_risk.serving.keys import Keys, Right, name_of
 from credit_risk.serving.limits import Limits, Quota
 from credit_risk.serving.routes import DECISIONS, JOBS
 
@@ -74,15 +72,12 @@ class Access:
 
     async def _name_of(self, keys: Keys, authorization: bytes | None, scope: Scope) -> str:
         """Find the key that the token belongs to. Raises UnauthorizedError, after a moment, if there is none."""
-        scheme, _, token = (authorization or b"").partition(b" ")
-        digest = sha256(token.strip()).hexdigest()
-        # Every key is compared, in the same time wherever they differ.
-        found = [name for name, key in keys.items() if hmac.compare_digest(digest, key.sha256)]
-        if scheme.lower() != b"bearer" or not found:
+        name = name_of(keys, authorization)
+        if name is None:
             client = scope.get("client")
             await self._failed_keys.note(client[0] if client else "an unknown address")
             raise UnauthorizedError
-        return found[0]
+        return name
 
 
 def _check_right(right: Right, path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import Scope, Send
 
 from credit_risk.contract.errors import RequestError
-from credit_risk.serving.endpoints import refusal
+from credit_risk.serving.answers import refusal
 from credit_risk.serving.request_ids import request_id_of
 
 

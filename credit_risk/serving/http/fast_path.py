@@ -39,7 +39,7 @@ class FastPath:
                 request_id = request_id or value
             elif name == b"idempotency-key":
                 key = value if key is None else key
-            elif (name == b"traceparent" and _sampled(value)) or value == PICKLE or name == b"prefer":
+            elif (name == b"traceparent" and is_sampled(value)) or value == PICKLE or name == b"prefer":
                 await self._app(scope, receive, send)
                 return
         try:
@@ -56,7 +56,7 @@ class FastPath:
         await send({"type": "http.response.body", "body": answer})
 
 
-def _sampled(traceparent: bytes) -> bool:
+def is_sampled(traceparent: bytes) -> bool:
     """Tell whether the caller records this trace: bit 0 of the last field (W3C Trace Context, 3.2.2.5)."""
     try:
         return bool(int(traceparent[-2:], 16) & 1)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from credit_risk.contract.errors import FailedError, NotFoundError, RequestError, error_body
-from credit_risk.serving.endpoints import refusal
+from credit_risk.serving.answers import refusal
 from credit_risk.serving.http.answering import request_id
 
 
