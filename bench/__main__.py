@@ -18,6 +18,7 @@ from bench import machine
 from bench.container import containers
 from bench.experiment import Row
 from bench.features import features
+from bench.in_process import in_process
 from bench.jobs import jobs
 from bench.large_batches import large_batches
 from bench.load import require_wrk
@@ -33,6 +34,7 @@ from credit_risk.serving.settings import PROJECT
 EXPERIMENTS: dict[str, Callable[..., list[Row]]] = {
     "throughput": throughput,
     "accountable": accountable,
+    "in-process": in_process,
     "batching": batching,
     "sockets": sockets,
     "large-batches": large_batches,

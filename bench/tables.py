@@ -152,6 +152,14 @@ def containers(rows: Sequence[Row]) -> Table:
     return table
 
 
+def in_process(rows: Sequence[Row]) -> Table:
+    """Tabulate microseconds by what is done and the size of batches."""
+    table = new_table("processor time in a worker", "batch", "us", "quartiles")
+    for row in rows:
+        table.add_row(row["what"], str(row["batch"]), *_both(row["microseconds"], 1))
+    return table
+
+
 def portfolios(rows: Sequence[Row]) -> Table:
     """Tabulate engines by rows and processes, or what is projected from them."""
     if rows[0]["name"] == "projected":
@@ -197,4 +205,5 @@ TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {
     "features": features,
     "jobs": jobs,
     "portfolios": portfolios,
+    "in-process": in_process,
 }

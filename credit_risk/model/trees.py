@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SPLITS = 3  # of a tree: the root, its left and its right child
 CHUNK = 512  # rows at once; more would not fit into the processor's cache
+MISSING_LEFT = np.float32(-np.inf)  # `fmax` prefers it to a missing value, and any value to it
+FOUR, TWO = np.uint8(4), np.uint8(2)
 Split = tuple[int, float, bool]  # feature, threshold, whether a missing value goes left
 NO_SPLIT: Split = (0, math.inf, True)  # every value goes left
 
@@ -41,7 +43,8 @@ class TreeTable:
         self._features = features
         self._thresholds = thresholds[:, np.newaxis]
         self.leaves = leaves
-        self._base = base
+        # The first tree's with the margin of no tree, which XGBoost begins with.
+        self._added = np.concatenate((leaves[:8] + base, leaves[8:]))
         self.count = len(leaves) // 8  # trees
         self._first_leaf = 8 * np.arange(self.count, dtype=np.intp)[:, np.newaxis]
 
@@ -91,20 +94,17 @@ class TreeTable:
 
     def margins_of(self, patterns: NDArray[np.intp]) -> NDArray[np.float32]:
         """Give the log odds of rows with these patterns (trees, n), as (n,)."""
-        rows = patterns.shape[1]
-        if rows == 1:  # numpy adds a single column up pairwise, which is not the order of the trees
-            patterns = np.concatenate((patterns, patterns), axis=1)
-        leaves = np.take(self.leaves, patterns)
-        leaves[0] += self._base
-        margins: NDArray[np.float32] = np.add.reduce(leaves, axis=0)
-        return margins[:rows]
+        if patterns.shape[1] == 1:  # numpy reduces a single column pairwise, which is not the order of the trees
+            return np.add.accumulate(self._added.take(patterns[:, 0]))[-1:]
+        margins: NDArray[np.float32] = np.add.reduce(self._added.take(patterns), axis=0)
+        return margins
 
     def patterns(self, matrix: Matrix) -> NDArray[np.intp]:
         """Tell which of the eight patterns of each tree a row makes, as places in `leaves`, (trees, n)."""
-        columns = np.ascontiguousarray(matrix.T)
-        both = np.concatenate((columns, np.where(np.isnan(columns), -np.inf, columns)))
-        left = (both[self._features] < self._thresholds).reshape(SPLITS, self.count, -1).view(np.uint8)
-        patterns: NDArray[np.intp] = self._first_leaf + ((left[0] << 2) | (left[1] << 1) | left[2])
+        columns = matrix.T
+        both = np.concatenate((columns, np.fmax(columns, MISSING_LEFT)))
+        left = (both.take(self._features, axis=0) < self._thresholds).view(np.uint8).reshape(SPLITS, self.count, -1)
+        patterns: NDArray[np.intp] = (left[0] * FOUR + left[1] * TWO + left[2]) + self._first_leaf
         return patterns
 
 
