@@ -45,7 +45,14 @@ class CreditRiskClassifier:
         runner = AdaptiveRunner(self._decider, startup.batching, metrics)
         decoder = Decoder(startup.model.encoder.names)
         on_file = svc.current.on_file if startup.features else None
-        self.endpoints = Endpoints(runner, metrics, decoder, on_file, once=startup.once(svc.current.terms))
+        self.endpoints = Endpoints(
+            runner,
+            metrics,
+            decoder,
+            on_file,
+            once=startup.once(svc.current.terms),
+            server_timing=startup.settings.server_timing,
+        )
 
     @bentoml.on_deployment
     def prepare() -> None:  # called once, in the parent process, which has no instance

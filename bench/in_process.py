@@ -38,9 +38,9 @@ def in_process(folder: Path, *, slices: int, seconds: float, say: Say) -> list[R
     output = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
     for line in output.splitlines():
         what, size, *found = line.split("\t")
-        row = {"what": what, "batch": int(size), "microseconds": spread([float(each) for each in found])}
-        rows.append(row)
-        say(f"{what}, batches of {size}: {row['microseconds']['median']:.1f} us")
+        microseconds = spread([float(each) for each in found])
+        rows.append({"what": what, "batch": int(size), "microseconds": microseconds})
+        say(f"{what}, batches of {size}: {microseconds['median']:.1f} us")
     return rows
 
 

@@ -41,6 +41,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "credit_risk.serving.metrics",
         "credit_risk.serving.neighbours",
         "credit_risk.serving.job_metrics",
+        "credit_risk.serving.histograms",
+        "credit_risk.serving.stage_metrics",
     ),
     "bentoml": ("credit_risk.serving.bento", "credit_risk.model.store", "credit_risk.model.recorded", "service"),
     "sklearn": ("credit_risk.training",),

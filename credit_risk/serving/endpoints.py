@@ -50,8 +50,13 @@ class Endpoints:
         on_file: Callable[[], frozenset[str]] | None = None,
         *,
         once: Once,
+        server_timing: bool = False,
     ) -> None:
-        """`on_file` names the fields that an application may leave out; without it, none may name a customer."""
+        """`on_file` names the fields that an application may leave out; without it, none may name a customer.
+
+        With `server_timing`, answers tell how long each stage took.
+        """
+        self._server_timing = server_timing
         self._runner = runner
         self._once = once
         self._on_file = on_file
@@ -141,9 +146,16 @@ class Endpoints:
     async def _answer(self, name: str, decide: Decide, request: Request, kind: Kind = "many") -> Answer:
         laps = Laps(self.metrics.spent, kind, request.begun)
         laps.end("read")
+        origin = Origin(request_id_of(request.request_id), request.caller)
+        laps.request_id = origin.request_id
         if request.scope is not None:
             request.scope["laps"] = laps
-        origin = Origin(request_id_of(request.request_id), request.caller)
+        answer = await self._attempt(name, decide, request, origin, laps)
+        if self._server_timing:
+            answer.headers.append((b"server-timing", laps.server_timing()))
+        return answer
+
+    async def _attempt(self, name: str, decide: Decide, request: Request, origin: Origin, laps: Laps) -> Answer:
         # No error is kept here: its traceback refers to this frame, and the circle would keep the request in memory
         # until the garbage collector comes, which is rarely.
         is_again = False

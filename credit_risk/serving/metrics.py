@@ -1,8 +1,7 @@
 """The service's own metrics, as Prometheus sees them on /metrics: summed over all workers.
 
 Each worker writes files that BentoML reads. The path of a request only adds to plain numbers and lists, which are
-handed over together many times a second; handing them over one by one would cost as much as scoring does. No other
-module leans on the inside of prometheus_client.
+handed over together many times a second; handing them over one by one would cost as much as scoring does.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Container, Sequence
 from http import HTTPStatus
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,11 +22,12 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import mark_process_dead
 
 from credit_risk.contract.decision import STATUSES, Status
-from credit_risk.contract.errors import DependencyError
 from credit_risk.contract.refusals import QUEUE_FULL, TOO_BUSY, WAITED_TOO_LONG
 from credit_risk.deciding.decided import Decided
-from credit_risk.deciding.laps import KINDS, STAGES, Kind
+from credit_risk.deciding.laps import Laps
+from credit_risk.serving.histograms import check_histogram, observe
 from credit_risk.serving.routes import ROUTES, SINGLE, route_of
+from credit_risk.serving.stage_metrics import StageMetrics
 
 FLUSH_SECONDS = 0.025
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -67,7 +65,7 @@ class Metrics:
         self._batch_rows = Histogram(
             "credit_risk_batch_rows", "Applications decided together.", buckets=ROWS_BUCKETS, registry=registry
         )
-        _check_histogram(self._batch_rows)
+        check_histogram(self._batch_rows)
         self._queue_depth = Gauge(
             "credit_risk_queue_depth",
             "The most applications that lately queued in one turn of the event loop.",
@@ -86,15 +84,9 @@ class Metrics:
         self._sheds = {reason: sheds.labels(label) for reason, label in SHEDS.items()}
         decisions = Counter("credit_risk_decisions", "Decisions, by status.", ("status",), registry=registry)
         self._decisions = {status: decisions.labels(status) for status in STATUSES}
-        stages = Counter(
-            "credit_risk_stage_seconds",
-            "Seconds that requests waited for each stage: those for one decision, and those for many.",
-            ("stage", "requests"),
-            registry=registry,
-        )
-        self._stages = {each: stages.labels(*each) for each in product(STAGES, KINDS)}
+        self._stages = StageMetrics(registry)
+        self.spent = self._stages.spent
 
-        self._stage_seconds = dict.fromkeys(self._stages, 0.0)
         self._shed: list[str] = []
         self._statuses: list[Status] = []
         self._rows: list[int] = []
@@ -121,9 +113,9 @@ class Metrics:
         content.close()
         begun.replace(file)
 
-    def spent(self, stage: str, seconds: float, kind: Kind = "single") -> None:
-        """Count seconds that requests of a kind spent in a stage."""
-        self._stage_seconds[stage, kind] += seconds
+    def queued_for(self, seconds: Sequence[float]) -> None:
+        """Count how long single requests queued, one by one."""
+        self._stages.queued(seconds)
 
     def queued(self, applications: int) -> None:
         """Note how many applications were found waiting."""
@@ -145,14 +137,17 @@ class Metrics:
         """Count a request that is refused for overload; `reason` is what its caller is told."""
         self._shed.append(reason)
 
-    def answered(self, path: str, status: int, seconds: float, is_explained: bool = False) -> None:
+    def answered(self, path: str, status: int, seconds: float, laps: Laps | None = None) -> None:
         """Count an answered request. Its seconds are those of its stages, or else it never reached an endpoint.
 
         To be called on the event loop.
         """
         self._answered.append((path, status, seconds))
-        if not is_explained and path in self._request_seconds:
-            self.spent("read", seconds, "single" if path == SINGLE else "many")
+        if laps is None:
+            if path in self._request_seconds:
+                self.spent("read", seconds, "single" if path == SINGLE else "many")
+        elif laps.kind == "many":
+            self._stages.answered(laps)
         self._flush_soon()
 
     def flush(self) -> None:
@@ -163,19 +158,17 @@ class Metrics:
         ).items():
             self._requests.labels(route, status).inc(count)
         for route in ROUTES:
-            _observe(self._request_seconds[route], [seconds for to, _, seconds in self._answered if to == route])
-        _observe(self._batch_rows, self._rows)
+            observe(self._request_seconds[route], [seconds for to, _, seconds in self._answered if to == route])
+        observe(self._batch_rows, self._rows)
         for reason, count in Tally(self._shed).items():
             self._sheds[reason].inc(count)
         for decided, count in Tally(self._statuses).items():
             self._decisions[decided].inc(count)
-        for each, seconds in self._stage_seconds.items():
-            self._stages[each].inc(seconds)
+        self._stages.flush()
         self._queue_depth.set(self._queued)
         if self._queued:  # go back to 0, unless more have queued by then
             self._queued = 0
             self._flush_soon()
-        self._stage_seconds = dict.fromkeys(self._stages, 0.0)
         for added_up in (self._answered, self._statuses, self._rows, self._shed):
             added_up.clear()
 
@@ -183,23 +176,6 @@ class Metrics:
         if not self._flush_is_due:
             self._flush_is_due = True
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-
-
-def _check_histogram(histogram: Histogram) -> None:
-    """Raise DependencyError if `_observe` can't work with this version of prometheus_client."""
-    lacking = [name for name in ("_upper_bounds", "_buckets", "_sum") if not hasattr(histogram, name)]
-    if lacking:
-        raise DependencyError(
-            f"prometheus-client {version('prometheus-client')} keeps its histograms in another way than 0.26, "
-            f"without {', '.join(lacking)}; install the version in requirements.txt"
-        )
-
-
-def _observe(histogram: Histogram, values: Sequence[float]) -> None:
-    """Do what `histogram.observe` does, for many values at once; prometheus_client has no call for this."""
-    for bucket, count in Tally(bisect_left(histogram._upper_bounds, value) for value in values).items():
-        histogram._buckets[bucket].inc(count)
-    histogram._sum.inc(sum(values))
 
 
 def _forget_dead_workers() -> None:

@@ -154,18 +154,18 @@ class AdaptiveRunner:
         """Take what is decided next, on a stopwatch that begins now."""
         batch: list[_Waiting] = []
         now = laps.begun
-        waited_in_all = 0.0
+        queued: list[float] = []
         while self._queue and len(batch) < self._max_rows:
             waiting = self._queue.popleft()
             if waiting.asker.has_gone:
                 continue
-            waited_in_all += now - waiting.since
+            queued.append(now - waiting.since)
             if now - waiting.arrived > self._max_wait:
                 self._metrics.shed(WAITED_TOO_LONG)
                 waiting.asker.settle(UnavailableError(WAITED_TOO_LONG), laps)
                 continue
             batch.append(waiting)
-        self._metrics.spent("queue", waited_in_all, "single")
+        self._metrics.queued_for(queued)
         laps.requests = len(batch)
         return batch
 

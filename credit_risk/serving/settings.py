@@ -114,6 +114,12 @@ class DecisionSettings(BaseSettings):
         Literal["text", "json"],
         Field(description="How the service logs on stderr: `text`, or `json`, one object a line."),
     ] = "text"
+    slow_ms: Annotated[
+        int | None, Field(ge=1, description="Log requests that take longer, with where their time went; unset, none.")
+    ] = None
+    server_timing: Annotated[
+        bool, Field(description="Tell callers how long each stage took, in a `Server-Timing` header.")
+    ] = False
     cors_origins: Annotated[
         Json[tuple[Origin, ...]],
         NoDecode,

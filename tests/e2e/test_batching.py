@@ -168,55 +168,6 @@ def test_the_metrics_add_up_over_both_workers(server: Server, synthetic: Dataset
     assert metric(server, "credit_risk_queue_depth") == 0
 
 
-SECONDS = (
-    ("credit_risk_request_seconds_sum", 'route="/classify"'),
-    ("credit_risk_stage_seconds_total", 'requests="single"'),
-)
-ROW = [800, 60000, 3000, 35, 0.8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 3, 36]
-SECONDS_OF_MANY = (
-    ("credit_risk_request_seconds_sum", 'route="/classify_'),
-    ("credit_risk_stage_seconds_total", 'requests="many"'),
-)
-
-
-def one_after_another(server: Server, applications: list[CreditApplication]) -> None:
-    with httpx2.Client(base_url=server.url) as client:
-        for application in applications:
-            client.post("/classify", content=application.model_dump_json())
-
-
-def together(server: Server, applications: list[CreditApplication]) -> None:
-    for _ in range(3):
-        asyncio.run(wave(server, applications))
-
-
-@pytest.mark.parametrize("fast", ["true", "false"], ids=["fast", "long"])
-def test_the_stages_of_requests_add_up_to_their_seconds(synthetic: Dataset, fast: str) -> None:
-    with serving("--production", CREDIT_RISK_FAST_PATH=fast) as server:
-        for load in (one_after_another, together):
-            before = [all_of(server, *each) for each in SECONDS]
-            load(server, synthetic.applications[:WAVE])
-            time.sleep(FLUSH_SECONDS * 8)
-            spent, explained = (all_of(server, *each) - b for each, b in zip(SECONDS, before, strict=True))
-            assert 0.95 <= explained / spent <= 1.02, (load.__name__, spent, explained)
-        with httpx2.Client(base_url=server.url, timeout=30) as client:
-            for content in (b"{}", b"[]"):
-                client.post("/classify", content=content)
-                client.post("/classify_batch", content=content)
-            row = client.post(
-                "/classify_array", json=[800, 60000, 3000, 35, 0.8, 0, *[0] * 2, 1, *[0] * 5, 1, 0, 0, 1, 0, 3, 36]
-            )
-            assert row.status_code == 200
-            for path in ("/classify_batch", "/classify_table"):
-                client.post(path, json=[application.model_dump() for application in synthetic.applications[:1000]])
-        time.sleep(FLUSH_SECONDS * 8)
-        of_one = all_of(server, "credit_risk_request_seconds_sum", 'route="/classify_array"')
-        spent, explained = (all_of(server, *each) for each in SECONDS_OF_MANY)
-        assert 0.95 <= explained / (spent - of_one) <= 1.02, (spent, of_one, explained)
-        spent, explained = (all_of(server, *each) for each in SECONDS)
-        assert 0.95 <= explained / (spent + of_one) <= 1.02, (spent, of_one, explained)
-
-
 def raw(server: Server, request: bytes, answers: int) -> str:
     """What comes back for these bytes, until as many answers have come."""
     address = urlsplit(server.url)

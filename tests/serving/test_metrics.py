@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from credit_risk.serving import metrics as module
+from credit_risk.serving.histograms import observe
 from credit_risk.serving.metrics import Metrics
 from tests.conftest import PROJECT, user_environment
 
@@ -48,7 +49,7 @@ def test_many_values_are_observed_as_if_one_by_one() -> None:
     together, single = (
         Histogram(name, "", buckets=module.LATENCY_BUCKETS, registry=registry) for name in ("together", "single")
     )
-    module._observe(together, values)
+    observe(together, values)
     for value in values:
         single.observe(value)
     assert samples(together) == samples(single)
@@ -78,6 +79,7 @@ def run(environment: dict[str, str], change: str) -> float:
 import sys
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
+from credit_risk.serving.histograms import observe
 from credit_risk.serving.metrics import Metrics
 metrics = Metrics()
 {change}
@@ -96,6 +98,7 @@ def worker(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A real worker's metrics, which tell what is in use as often as `use` asks for it."""
     code = """
 import sys
+from credit_risk.serving.histograms import observe
 from credit_risk.serving.metrics import Metrics
 metrics = Metrics()
 for policy in sys.stdin:

@@ -18,6 +18,7 @@ import psutil
 
 from credit_risk.contract.errors import RequestError, TimedOutError, UnavailableError
 from credit_risk.contract.refusals import UNFINISHED
+from credit_risk.deciding.laps import Laps
 
 # For a head, from its first byte or from connecting. For a body, from where it is first read; for a part of an upload.
 READ_SECONDS = 10.0
@@ -28,7 +29,7 @@ MOST_HELD = 32 * 2**20  # bytes of unfinished heads and bodies, of all connectio
 MOST_UNSENT = 32 * 2**20  # bytes of answers that wait to be taken
 SPARE_DESCRIPTORS = 16  # for the decision log, metrics and whatever libraries open
 
-Answered = Callable[[str, int, float, bool], None]  # takes path, status, seconds, and whether stages explain them
+Answered = Callable[[str, int, float, Laps | None], None]  # takes path, status, seconds, and what explains them
 
 
 class Connection(Protocol):

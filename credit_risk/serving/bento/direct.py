@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
+from random import random
 from typing import Any, ClassVar, Protocol
 
 from credit_risk.contract.errors import RequestError
@@ -35,7 +36,7 @@ class Conversation(Protocol):
     transport: Any
     server_state: Any
 
-    def answered(self, path: str, status: int, arrived: float, *, is_explained: bool) -> None:
+    def answered(self, path: str, status: int, arrived: float, laps: Laps | None) -> None:
         """Count an answer."""
 
     def linger(self) -> None:
@@ -49,17 +50,31 @@ class DirectPath:
     """What the connections of a worker need for it."""
 
     def __init__(
-        self, endpoints: Callable[[], Endpoints], keys: Callable[[], Keys], is_draining: Callable[[], bool]
+        self,
+        endpoints: Callable[[], Endpoints],
+        keys: Callable[[], Keys],
+        is_draining: Callable[[], bool],
+        *,
+        enabled: bool = True,
+        server_timing: bool = False,
+        traces: float = 0.0,
     ) -> None:
-        """All are asked for each request. `keys` gives those in force."""
+        """The first three are asked for each request; `keys` gives those in force. `traces` is a share of requests."""
         self.endpoints = endpoints
         self._keys = keys
         self.is_draining = is_draining
+        self.server_timing = server_timing
+        self._enabled = enabled
+        self._traces = traces if enabled else 0.0
         self._headers: Headers = []
         self._head = b""
 
-    def exchange(self, connection: Conversation, headers: Headers) -> DirectExchange | None:
-        """Begin a POST /classify, if it is plain."""
+    def chooses_for_a_trace(self) -> bool:
+        """Choose some requests for a trace, which only BentoML's middleware makes."""
+        return self._traces > 0 and random() < self._traces
+
+    def exchange(self, connection: Conversation, headers: Headers, *, traced: bool) -> DirectExchange | None:
+        """Begin a POST /classify, if it is plain; `traced` says whether it was chosen."""
         request_id = authorization = length = caller = None
         for name, value in headers:
             if name == b"content-length":
@@ -68,9 +83,13 @@ class DirectPath:
                 request_id = request_id or value
             elif name == b"authorization":
                 authorization = value
-            elif name in NOT_PLAIN or value == PICKLE or (name == b"traceparent" and is_sampled(value)):
+            elif name == b"traceparent":
+                traced = is_sampled(value)
+            elif name in NOT_PLAIN or value == PICKLE:
                 return None
-        if length is None or len(length) > MOST_DIGITS or int(length) > BODY_LIMITS[PATH] or self.is_draining():
+        if traced or self.is_draining() or not self._enabled:
+            return None
+        if length is None or len(length) > MOST_DIGITS or int(length) > BODY_LIMITS[PATH]:
             return None
         if keys := self._keys():
             caller = name_of(keys, authorization)
@@ -113,6 +132,7 @@ class DirectExchange:
         self._arrived = arrived
         endpoints = self._path.endpoints()
         self._laps = laps = Laps(endpoints.metrics.spent, "single", arrived)
+        laps.request_id = self._request_id
         laps.end("read")
         try:
             endpoints.ask(self.body, Origin(self._request_id, self._caller), laps, self)
@@ -130,7 +150,7 @@ class DirectExchange:
         except Exception as error:
             self._answer(refusal_of(error, self._request_id))
             return
-        if self.keep_alive:
+        if self.keep_alive and not self._path.server_timing:
             head = self._path.head(self._connection.server_state.default_headers)
             self._connection.transport.write(HEAD % (head, self._request_id.encode(), len(body), body))
             self._end(HTTPStatus.OK)
@@ -151,6 +171,8 @@ class DirectExchange:
             return
         status, headers, body = answer
         headers = [*self._connection.server_state.default_headers, *headers]
+        if self._path.server_timing and self._laps is not None:
+            headers.append((b"server-timing", self._laps.server_timing()))
         if not self.keep_alive:
             headers.append(CLOSE)
         self._connection.transport.write(head_of(status, headers) + b"\r\n" + body)
@@ -162,7 +184,7 @@ class DirectExchange:
         if laps is not None:
             laps.end("write")
         connection = self._connection
-        connection.answered(PATH, status, self._arrived, is_explained=laps is not None)
+        connection.answered(PATH, status, self._arrived, laps)
         if not self.keep_alive:
             connection.linger()
         connection.on_response_complete()

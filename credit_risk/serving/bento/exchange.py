@@ -13,6 +13,7 @@ from credit_risk.contract.errors import FailedError, RequestError
 from credit_risk.deciding.laps import Laps
 from credit_risk.serving.answers import failed, refusal
 from credit_risk.serving.bento.head import CLOSE, head_of
+from credit_risk.serving.bento.tracing import CHOSEN, tell_stages, trace_id_of
 
 CHUNKED = (b"transfer-encoding", b"chunked")
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
@@ -27,8 +28,8 @@ class Conversation(Protocol):
     def has_body(self) -> None:
         """Go on reading, so that the caller's going is noticed."""
 
-    def answered(self, path: str, status: int, arrived: float, *, is_explained: bool) -> None:
-        """Count an answer to a request that arrived then (perf_counter). If it is explained, its stages are counted."""
+    def answered(self, path: str, status: int, arrived: float, laps: Laps | None) -> None:
+        """Count an answer to a request that arrived then (perf_counter), and whose stages are on its stopwatch."""
 
     def linger(self) -> None:
         """Close without losing what was written."""
@@ -58,6 +59,8 @@ class Exchange(RequestResponseCycle):
         self.message_event.set()
 
     async def run_asgi(self, app: Any) -> None:
+        if self.scope.get("chosen"):
+            CHOSEN.set(True)
         try:
             await app(self.scope, self.receive, self.send)
             if not (self.response_complete or self.disconnected):
@@ -141,7 +144,10 @@ class Exchange(RequestResponseCycle):
         laps: Laps | None = scope.get("laps")
         if laps is not None:
             laps.end("write")
-        self._connection.answered(scope["path"], self._status, scope["arrived"], is_explained=laps is not None)
+            laps.trace_id = trace_id_of(scope["span"]) if "span" in scope else ""
+        self._connection.answered(scope["path"], self._status, scope["arrived"], laps)
+        if laps is not None and laps.trace_id:
+            tell_stages(scope["span"], laps)
         if not self.keep_alive:
             self._connection.linger()
         self.on_response()

@@ -13,7 +13,9 @@ from credit_risk.contract.application import CreditApplication
 from credit_risk.contract.customer import Reference
 from credit_risk.contract.decision import Decision
 from credit_risk.serving.answers import Answer
+from credit_risk.serving.bento.tracing import recorded_span
 from credit_risk.serving.endpoints import Request
+from credit_risk.serving.request_ids import request_id_of
 
 
 class _RawBody(IOMixin):
@@ -23,12 +25,17 @@ class _RawBody(IOMixin):
 
     @classmethod
     async def from_http_request(cls, request: HTTPRequest, serde: Any) -> Any:  # noqa: ARG003 - BentoML's signature
-        request_id = request.headers.get("x-request-id")
+        request_id = _encoded(request.headers.get("x-request-id") or None)
         caller = request.scope.get("caller")
         body = await request.body()
         begun = request.scope.get("arrived") or perf_counter()
         key = request.headers.get("idempotency-key")
-        return Request(body, _encoded(request_id or None), caller, begun, _encoded(key), request.scope)
+        span = recorded_span()
+        if span is not None:
+            request.scope["span"] = span
+            request_id = request_id_of(request_id).encode()
+            span.set_attribute("request_id", request_id.decode())
+        return Request(body, request_id, caller, begun, _encoded(key), request.scope)
 
 
 def _encoded(header: str | None) -> bytes | None:

@@ -26,6 +26,7 @@ class Parsing(HttpToolsProtocol):
         self.running: Exchange | DirectExchange | None = None
         self.is_over = False  # nothing is parsed any more
         self.arrived = 0.0  # perf_counter; what is parsed may have waited since then
+        self.is_chosen = False  # the request, for a trace
         self.in_head = False
         self._head_bytes = 0
         self._body_bytes = 0  # of all bodies
@@ -186,7 +187,7 @@ class Parsing(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
-        self.scope["arrived"] = self.arrived  # type: ignore[typeddict-unknown-key]
+        self.scope.update({"arrived": self.arrived, "chosen": self.is_chosen})  # type: ignore[misc]
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)

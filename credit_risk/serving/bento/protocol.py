@@ -10,9 +10,10 @@ from time import perf_counter
 from typing import Any
 
 from credit_risk.contract.errors import RequestError, UnavailableError
+from credit_risk.deciding.laps import Laps
 from credit_risk.serving.answers import refusal
 from credit_risk.serving.bento.connections import Connections
-from credit_risk.serving.bento.direct import DirectExchange, DirectPath
+from credit_risk.serving.bento.direct import PATH, DirectExchange, DirectPath
 from credit_risk.serving.bento.exchange import Exchange
 from credit_risk.serving.bento.head import CLOSE, head_of
 from credit_risk.serving.bento.parsing import Parsing
@@ -22,8 +23,6 @@ from credit_risk.serving.routes import JOBS
 
 MOST_THROWN_AWAY = 16 * 2**20  # bytes that are read after the last answer
 FROM_ENDPOINTS = (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
-LIMITED = "/classify"  # the path whose requests count for the limit of concurrency
-LIMITED_URL = b"/classify"
 CROWDED = "The service is overloaded: it has too many connections"
 
 
@@ -35,7 +34,7 @@ class GuardedProtocol(Parsing):
         connections: Connections,
         shedding: Shedding,
         turns: Turns,
-        direct: DirectPath | None,
+        direct: DirectPath,
         config: Any,
         **state: Any,
     ) -> None:
@@ -99,17 +98,17 @@ class GuardedProtocol(Parsing):
         if not (self.pipeline or self.unparsed):
             self.flow.resume_reading()
 
-    def answered(self, path: str, status: int, arrived: float, *, is_explained: bool) -> None:
+    def answered(self, path: str, status: int, arrived: float, laps: Laps | None) -> None:
         now = perf_counter()
         self._turns.answered(now)
-        self.guard.answered(path, status, now - arrived, is_explained)
+        self.guard.answered(path, status, now - arrived, laps)
         # Refusals do not tell how long things take: those of wrong keys are slow on purpose.
         is_refused = status not in FROM_ENDPOINTS
         self._is_under_way_no_more(path, 0.0 if is_refused else now - arrived, is_refused=is_refused)
 
     def reason_to_shed(self) -> str | None:
         self._is_plain = (
-            self.url == LIMITED_URL
+            self.url == b"/classify"
             and self.running is None  # which is answered first
             and not self.expect_100_continue
             and self.parser.get_method() == b"POST"
@@ -118,16 +117,17 @@ class GuardedProtocol(Parsing):
         return self._shedding.reason(self.headers, self.arrived) if self._is_plain else None
 
     def direct(self) -> DirectExchange | None:
-        if self._direct is None or not self._is_plain or self.flow.write_paused or self.parser.should_upgrade():
+        self.is_chosen = self._direct.chooses_for_a_trace()
+        if not self._is_plain or self.flow.write_paused or self.parser.should_upgrade():
             return None
-        exchange = self._direct.exchange(self, self.headers)
+        exchange = self._direct.exchange(self, self.headers, traced=self.is_chosen)
         if exchange is not None:
             self._shedding.limit.begun()
         return exchange
 
     def shed(self, reason: str) -> None:
         self.transport.write(self._shedding.answer(reason, self.headers))
-        self.guard.answered("/classify", HTTPStatus.SERVICE_UNAVAILABLE, perf_counter() - self.arrived, False)
+        self.guard.answered("/classify", HTTPStatus.SERVICE_UNAVAILABLE, perf_counter() - self.arrived, None)
         self.guard.answered_all(self)
 
     def give_up(self, error: RequestError) -> None:
@@ -174,7 +174,7 @@ class GuardedProtocol(Parsing):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.running = cycle
-        if cycle.scope["path"] == LIMITED:
+        if cycle.scope["path"] == PATH:  # whose requests count for the limit
             self._shedding.limit.begun()
         task = cycle.start(self, app)
         self.tasks.add(task)
@@ -186,7 +186,7 @@ class GuardedProtocol(Parsing):
         self.running = None
 
     def _is_under_way_no_more(self, path: str, seconds: float, *, is_refused: bool) -> None:
-        if path == LIMITED:
+        if path == PATH:  # whose requests count for the limit
             self._shedding.limit.ended(seconds, perf_counter(), is_refused=is_refused)
 
     def on_response_complete(self) -> None:
@@ -216,5 +216,5 @@ class GuardedProtocol(Parsing):
     def _say(self, error: RequestError) -> None:
         status, headers, body = refusal(error)
         self.transport.write(head_of(status, [*headers, CLOSE]) + b"\r\n" + body)
-        self.guard.answered("", status, 0.0, False)
+        self.guard.answered("", status, 0.0, None)
         self.linger()

@@ -26,7 +26,6 @@ from credit_risk.serving.bento.configuration import (
     name_the_file,
 )
 from credit_risk.serving.bento.current import Current
-from credit_risk.serving.bento.direct import DirectPath
 from credit_risk.serving.bento.handover import Handover
 from credit_risk.serving.bento.hangup import ignore_sighup, take_over_sighup
 from credit_risk.serving.bento.image import slim_image
@@ -134,12 +133,11 @@ class CreditRiskService(bentoml.Service[T]):
             listen_apart()
         bentoml_app.router.routes[:0] = page_routes(self.openapi_spec, self.startup.model.report)
         self.paths = paths_of(bentoml_app.router.routes)
-        settings = self.startup.settings
-        direct = DirectPath(lambda: self.endpoints, self.current.keys, lambda: self.drain.draining)
-        speak_for(settings, self.startup.batching, direct)
+        settings, rulebook = self.startup.settings, (self.current.terms, self.current.catalogue, self.current.keys)
+        is_draining = lambda: self.drain.draining  # noqa: E731
+        speak_for(settings, self.startup.batching, lambda: self.endpoints, self.current.keys, is_draining)
         app: ASGIApp = KnownPaths(Admission(WholeBody(OneErrorBody(bentoml_app))), self.paths)
-        rulebook = self.current.terms, self.current.catalogue, self.current.keys
-        app = with_routes_beside(app, settings, self.startup.release, *rulebook, lambda: self.drain.draining)
+        app = with_routes_beside(app, settings, self.startup.release, *rulebook, is_draining)
         app = Confined(app)
         if settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)

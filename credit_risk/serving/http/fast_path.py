@@ -33,15 +33,20 @@ class FastPath:
             await self._app(scope, receive, send)
             return
         came = perf_counter()
-        request_id = key = None
+        request_id = key = traced = None
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 request_id = request_id or value
             elif name == b"idempotency-key":
                 key = value if key is None else key
-            elif (name == b"traceparent" and is_sampled(value)) or value == PICKLE or name == b"prefer":
+            elif name == b"traceparent":
+                traced = is_sampled(value)
+            elif value == PICKLE or name == b"prefer":
                 await self._app(scope, receive, send)
                 return
+        if scope.get("chosen", False) if traced is None else traced:
+            await self._app(scope, receive, send)
+            return
         try:
             body = await read_body(receive, BODY_LIMITS["/classify"])
         except RequestError as error:
