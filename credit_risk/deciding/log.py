@@ -10,7 +10,7 @@ from credit_risk.deciding.decided import Decided
 from credit_risk.record.encryption import encrypt
 from credit_risk.record.writer import RecordWriter
 
-PART = 250  # decisions that are rendered in one turn of the event loop
+PART = 50  # decisions that are rendered in one turn of the event loop
 
 
 class Log(Protocol):

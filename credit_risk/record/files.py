@@ -68,7 +68,7 @@ class RecordFiles:
             file = self._file_for(sum(map(len, lines)))
             if basis is not None and basis is not self._archived:
                 self._keep(basis)
-            file.write(lines, keys)
+            await self._write(file, lines, keys)
             if self._fsync == "batch":
                 await file.sync(self._syncing)
         except OSError as error:
@@ -79,6 +79,9 @@ class RecordFiles:
         if self._seal is not None and self._signing is None:
             self._signing = asyncio.get_running_loop().call_later(self._seal.seconds, self._sign_now)
         self._recovered()
+
+    async def _write(self, file: OpenFile, lines: Sequence[bytes], keys: bytes) -> None:
+        file.write(lines, keys)
 
     def is_healthy(self) -> bool:
         if self._fault is not None:

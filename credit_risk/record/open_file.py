@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Sequence
@@ -62,6 +63,8 @@ class OpenFile:
         if keys:
             self._keys = self._keys or KeyFile.create(self._named)
             self._keys.add(keys)
+        if self._is_closed:
+            raise OSError(errno.EBADF, "the file is closed")
         size, counted, digest = self._end
         if self._seal is not None and self._after is not None:
             if not size:
@@ -77,6 +80,17 @@ class OpenFile:
             os.ftruncate(self._descriptor, self._end.size)
             raise
         self._end = End(size, counted, digest)
+
+    @property
+    def end(self) -> End:
+        """How far the file has come."""
+        return self._end
+
+    def take_back(self, end: End) -> None:
+        """Take back what was written after an end, unless the file is closed. Nothing there may be synced or signed."""
+        if not self._is_closed:
+            os.ftruncate(self._descriptor, end.size)
+            self._end = end
 
     def sign(self) -> bytes | None:
         """Write a head, unless the last line is one. Gives it as it stands there."""

@@ -17,6 +17,7 @@ from credit_risk.record.chain import Tip, genesis, link
 from credit_risk.record.seal import Seal
 
 ATOMIC = 4096  # bytes that a pipe takes from several writers without mixing them (POSIX's PIPE_BUF on Linux)
+PART = 100  # lines that are written in one turn of the event loop
 LINK = 80  # bytes that a link makes a line longer
 STDOUT = 1
 SECONDS = 1.0  # for whoever reads the stream to make room
@@ -48,10 +49,13 @@ class RecordStream:
         assert not keys  # settings refuse to encrypt a stream, beside which keys can't be
         os.set_blocking(self._descriptor, False)
         try:
-            async with self._turn:  # lines stay in order
-                if basis is not None:
-                    await self._archive(basis)
-                await self._write_all(lines)
+            for begin in range(0, len(lines), PART):
+                async with self._turn:  # lines stay in order; other requests' may come between the parts
+                    if basis is not None:
+                        await self._archive(basis)
+                    await self._write_all(lines[begin : begin + PART])
+                if len(lines) > PART:
+                    await asyncio.sleep(0)
         except OSError:
             self._is_healthy = False
             raise UnavailableError(NOT_RECORDED) from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from credit_risk.contract.errors import SettingError
 from credit_risk.record.archive import FOLDER, Archive, Basis
 from credit_risk.record.files import Fsync, RecordFiles, probe_folder
+from credit_risk.record.large import LargeFiles, RecordFolder
 from credit_risk.record.seal import Seal
 from credit_risk.record.stream import RecordStream
 
@@ -41,7 +42,8 @@ def open_writer(
         return None
     if place == STDOUT:
         return RecordStream(seal=seal)
-    return RecordFiles(Path(place), fsync=fsync, rotate_bytes=rotate_bytes, keep_days=keep_days, seal=seal)
+    settings: Any = {"fsync": fsync, "rotate_bytes": rotate_bytes, "keep_days": keep_days, "seal": seal}
+    return RecordFolder(RecordFiles(Path(place), **settings), LargeFiles(Path(place), **settings))
 
 
 def archive_at(place: Place, basis: Basis) -> None:

@@ -138,8 +138,9 @@ class Endpoints:
             parts, origin = deque(without(parts, found)), origin._replace(ids=use.ids_without(found))
         decisions = await self._runner.run_many(_emptied(parts), origin, laps)
         answers: list[bytes] = []
-        for first in range(0, len(decisions), PART):
-            answers += [decided.renderer.answer(decided) for decided in decisions[first : first + PART]]
+        while decisions:  # which are given up in parts, too, because to free all of them at once takes milliseconds
+            answers += [decided.renderer.answer(decided) for decided in decisions[:PART]]
+            del decisions[:PART]
             await asyncio.sleep(0)
         return b"[" + b",".join(together(answers, found, size) if found else answers) + b"]"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from credit_risk.contract.errors import SettingError
-from credit_risk.record.files import RecordFiles
+from credit_risk.record.large import RecordFolder
 from credit_risk.record.stream import RecordStream
 from credit_risk.record.writer import check_place, open_writer
 
@@ -16,7 +16,7 @@ def test_the_place_chooses_the_writer(tmp_path: Path) -> None:
 
     assert opened("off") is None
     assert isinstance(opened("stdout"), RecordStream)
-    assert isinstance(opened(str(tmp_path)), RecordFiles)
+    assert isinstance(opened(str(tmp_path)), RecordFolder)
     assert list(tmp_path.iterdir()) == []
 
 
