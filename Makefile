@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps -r
 export BENTOML_DO_NOT_TRACK := True
 .DEFAULT_GOAL := help
-.PHONY: help install serve train data test check docs bench bench-architectures lock lock-check load bento image \
+.PHONY: help install serve train data test check docs bench profile bench-architectures lock lock-check load bento image \
   container-test coverage deploy-test export import rollback attack attack-test clients-test release-test notebook-test notebooks \
   neighbours-test docs-test engines-test resilience-test
 
@@ -127,8 +127,11 @@ engines-test: $(VENV)/installed-dev  ## Test portfolios on Ray and Spark, in the
 attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of each on a service of their own
 	$(BIN)/python -m pytest tests/attack $(ARGS)
 
-bench: $(VENV)/installed-bench  ## Measure this service and its peers on this machine; needs wrk; about 20 minutes
+bench: $(VENV)/installed-bench | $(VENV)/uv  ## Measure this service and its peers on this machine; needs wrk; about 20 minutes
 	$(BIN)/python -m bench $(ARGS)
+
+profile: $(VENV)/installed-bench  ## Show where a worker's time goes under load: a flame graph and a table in bench/results; needs wrk
+	$(BIN)/python -m bench.profile $(ARGS)
 
 bench-architectures: $(VENV)/installed-bench  ## Measure a sync and an async scoring handler beside this service; needs redis-server; about an hour
 	$(BIN)/python -m bench.architectures $(ARGS)
@@ -142,6 +145,9 @@ lock: $(VENV)/uv  ## Resolve the requirements files anew, for Python 3.11 to 3.1
 	  deploy/requirements.in --output-file deploy/requirements.txt
 	echo pyspark | $(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 --constraint requirements.txt \
 	  - --output-file requirements-spark.txt
+	for peer in bench/peers/environments/*.in; do \
+	  $(BIN)/uv pip compile $(LOCK_OPTIONS) --universal --python-version 3.11 --constraint requirements.txt \
+	    pyproject.toml $$peer --output-file $${peer%.in}.txt; done
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --python-version 3.11 --python-platform linux deploy/mlserver.in \
 	  --output-file requirements-mlserver.txt
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,31 +9,37 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
-from bench import machine
 from bench.container import containers
 from bench.experiment import Row
 from bench.features import features
+from bench.frameworks import frameworks
+from bench.growth import growth
 from bench.in_process import in_process
 from bench.jobs import jobs
 from bench.large_batches import large_batches
-from bench.load import require_wrk
+from bench.load import describe, require_wrk
 from bench.model_server import model_server
 from bench.overload import open_loops
 from bench.plot import PLOTS
 from bench.portfolios import portfolios
 from bench.serving_batching import serving_batching
-from bench.tables import RESULTS, TABLES
+from bench.stages import stages
+from bench.tables import RESULTS, TABLES, write_results
 from bench.throughput import accountable, batching, sockets, throughput, versions
 from credit_risk.serving.settings import PROJECT
 
 EXPERIMENTS: dict[str, Callable[..., list[Row]]] = {
     "throughput": throughput,
+    "frameworks": frameworks,
     "accountable": accountable,
     "in-process": in_process,
+    "stages": stages,
+    "growth": growth,
     "batching": batching,
     "sockets": sockets,
     "large-batches": large_batches,
@@ -84,20 +89,21 @@ def main(
         named: dict[str, Callable[..., list[Row]]] = EXPERIMENTS | {"containers": containers, "portfolios": portfolios}
         if before is not None:
             named["versions"] = partial(versions, before=before)
+        sent = describe(Path(folder))
+        _say(f"Sending applications of {sent['applications']}, {sent['not_approved']:.1%} of them not approved")
         for name in names:
             console.rule(name)
             rows = named[name](Path(folder), slices=slices, seconds=seconds, say=_say)
             if rows:
-                _report(name, rows, results, {"slices": slices, "seconds": seconds})
+                _report(name, rows, results, {"slices": slices, "seconds": seconds, "sent": sent})
 
 
 def _say(text: str) -> None:
     console.print(text, style="dim", highlight=False)
 
 
-def _report(name: str, rows: list[Row], results: Path, settings: dict[str, float]) -> None:
-    content = {"experiment": name, **settings, "machine": machine.describe(), "rows": rows}
-    (results / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+def _report(name: str, rows: list[Row], results: Path, settings: dict[str, Any]) -> None:
+    write_results(name, rows, results, settings)
     console.print(TABLES[name](rows))
     if name in PLOTS:
         PLOTS[name](rows, results / f"{name}.png")

@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.peer import URL
+from credit_risk.contract.decision import STATUSES
+from credit_risk.contract.parsing import parse_application
+from credit_risk.contract.policy import load_policy
+from credit_risk.deciding.columns import decide_columns
+from credit_risk.model import LATEST
+from credit_risk.model.store import load_model
+from credit_risk.model.table import columns_of
 from credit_risk.serving.settings import PROJECT
 from credit_risk.training.data import load_dataset
 
@@ -33,16 +40,30 @@ def require_wrk() -> None:
         sys.exit("wrk is not installed; on Debian and Ubuntu `apt-get install wrk`, on macOS `brew install wrk`")
 
 
+def source() -> Path:
+    """Give the file of the applications: the public one where it was downloaded, or the bundled one."""
+    public = PROJECT / "data" / "CreditScoring.csv"
+    return public if public.exists() else PROJECT / "data" / "applications.csv"
+
+
 def bodies(folder: Path, *, batch: int = 0) -> Path:
     """Write request bodies, one on each line: single applications, or arrays of `batch` of them."""
-    applications = load_dataset(PROJECT / "data" / "applications.csv").applications
-    lines = [application.model_dump_json() for application in applications]
+    lines = [application.model_dump_json() for application in load_dataset(source()).applications]
     if batch:
         endless = lines * (20 * batch // len(lines) + 1)
         lines = [f"[{','.join(endless[start : start + batch])}]" for start in range(0, 20 * batch, batch)]
     path = folder / f"bodies-{batch}.ndjson"
     path.write_text("\n".join(lines[:APPLICATIONS]) + "\n")
     return path
+
+
+def describe(folder: Path) -> dict[str, str | float]:
+    """Say which applications are sent, and which share of them is not approved and gets reasons."""
+    model, policy = load_model(LATEST), load_policy(PROJECT / "policy.yaml")
+    sent = [parse_application(line) for line in bodies(folder).read_bytes().splitlines()]
+    decided = decide_columns(columns_of(sent), model, policy, reasons=False)
+    approved = decided.status == STATUSES.index("APPROVED")
+    return {"applications": source().name, "not_approved": round(1 - float(approved.mean()), 4)}
 
 
 def load(path: str, bodies: Path, *, connections: int, seconds: float, url: str = URL) -> Load:

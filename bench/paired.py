@@ -45,7 +45,7 @@ def compare(
         for name in services if number % 2 else reversed(list(services)):
             before = services[name].processor_seconds()
             file = bodies if isinstance(bodies, Path) else bodies[name]
-            measured = load("/classify", file, connections=connections, seconds=seconds, url=services[name].url)
+            measured = load(services[name].path, file, connections=connections, seconds=seconds, url=services[name].url)
             after = services[name].processor_seconds()
             if number:  # the first slice warms up
                 loads[name].append(measured)
@@ -62,7 +62,7 @@ def compare(
 
 def compare_all(
     peers: Mapping[str, Peer],
-    bodies: Path,
+    bodies: Path | Mapping[str, Path],
     *,
     connections: Sequence[int],
     slices: int,

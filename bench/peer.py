@@ -35,6 +35,7 @@ class Peer:
     environment: dict[str, str] = field(default_factory=dict)
     folder: Path = PROJECT
     ready: str = LIVEZ  # the path that answers once it may be loaded
+    path: str = "/classify"
 
 
 def bentoml_serve(target: str) -> tuple[str, ...]:
@@ -77,6 +78,7 @@ class Running:
 
     process: psutil.Popen
     port: int
+    path: str
 
     @property
     def url(self) -> str:
@@ -99,7 +101,7 @@ class Running:
 @contextmanager
 def running(peer: Peer, port: int = PORT) -> Iterator[Running]:
     """Start a service and wait until it answers. It ends with all its workers afterwards."""
-    inherited = os.environ | {"PYTHONPATH": str(peer.folder), "BENTOML_DO_NOT_TRACK": "True"}
+    inherited = os.environ | {"PYTHONPATH": str(peer.folder), "BENTOML_DO_NOT_TRACK": "True", "PORT": str(port)}
     with tempfile.TemporaryFile() as log:
         process = psutil.Popen(
             [word.format(port=port) for word in peer.command],
@@ -112,7 +114,7 @@ def running(peer: Peer, port: int = PORT) -> Iterator[Running]:
         try:
             _wait_until_ready(process, port, log, peer.ready)
             time.sleep(2)  # until the second worker answers too
-            yield Running(process, port)
+            yield Running(process, port, peer.path)
         finally:
             with suppress(ProcessLookupError):  # it may have ended by itself
                 os.killpg(process.pid, signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,6 +13,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench import growth_tables, machine
+from bench.cells import new_table, ratio
 from credit_risk.serving.settings import PROJECT
 
 RESULTS = PROJECT / "bench" / "results"
@@ -22,6 +25,17 @@ LIMIT = "a constant answer: the limit"
 def load_results(experiment: str) -> Any:
     """Read the results of an experiment from bench/results."""
     return json.loads((RESULTS / f"{experiment}.json").read_text())
+
+
+def write_results(experiment: str, rows: Sequence[Row], folder: Path, more: dict[str, Any]) -> None:
+    """Write the results of an experiment, with the machine."""
+    content = {"experiment": experiment, **more, "machine": machine.describe(), "rows": rows}
+    (folder / f"{experiment}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def growth_markdown(by: str) -> str:
+    """Give the table of one kind of growth as Markdown."""
+    return as_markdown(growth_tables.growth([row for row in load_results("growth")["rows"] if row["by"] == by]))
 
 
 def markdown(experiment: str, **selection: Any) -> str:
@@ -40,20 +54,15 @@ def as_markdown(table: Table) -> str:
 
 def measured_on(experiment: str) -> str:
     """Say on which machine and with which versions an experiment ran."""
-    return on_machine(load_results(experiment)["machine"])
+    results = load_results(experiment)
+    sent = results.get("sent")
+    mix = f"; {sent['not_approved']:.0%} of the applications not approved" if sent else ""
+    return on_machine(results["machine"]) + mix
 
 
 def on_machine(machine: dict[str, str]) -> str:
     """Say on which machine something was measured."""
     return f"{machine['processor']}, {machine['system']}, Python {machine['python']}, {machine['date']}"
-
-
-def new_table(*headings: str) -> Table:
-    """Make a table with the first column to the left and the others to the right."""
-    table = Table()
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left")
-    return table
 
 
 def compared(rows: Sequence[Row], name: str = "") -> Table:
@@ -177,11 +186,6 @@ def portfolios(rows: Sequence[Row]) -> Table:
     return table
 
 
-def ratio(spread: dict[str, float]) -> str:
-    """Show a ratio with its quartiles."""
-    return f"{spread['median']:.2f} ({spread['lower']:.2f} to {spread['upper']:.2f})"
-
-
 def _both(spread: dict[str, float], digits: int) -> tuple[str, str]:
     median_, lower, upper = (f"{spread[name]:,.{digits}f}" for name in ("median", "lower", "upper"))
     return median_, f"{lower} to {upper}"
@@ -193,6 +197,7 @@ def _ms(spread: dict[str, float]) -> str:
 
 TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {
     "throughput": compared,
+    "frameworks": compared,
     "accountable": lambda rows: compared(rows, "with"),
     "batching": lambda rows: compared(rows, "max_batch_size"),
     "versions": compared,
@@ -206,4 +211,6 @@ TABLES: dict[str, Callable[[Sequence[Row]], Table]] = {
     "jobs": jobs,
     "portfolios": portfolios,
     "in-process": in_process,
+    "growth": growth_tables.all_growth,
+    "stages": growth_tables.stages,
 }

@@ -13,7 +13,7 @@ from bench.paired import compare_all
 from bench.peer import FASTAPI, OURS, PEERS, SHARED_SOCKET, Peer
 from credit_risk.serving.settings import PROJECT
 
-CONNECTIONS = (1, 16, 64, 256)
+CONNECTIONS = (1, 16, 64, 256, 1024)
 BATCH_SIZES = (4, 16, 64, 256)
 ALL = "reasons and decision log"
 

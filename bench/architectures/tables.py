@@ -10,8 +10,9 @@ from typing import Any
 from rich.table import Table
 
 from bench.architectures import original
+from bench.cells import new_table
 from bench.experiment import Row
-from bench.tables import as_markdown, new_table, on_machine
+from bench.tables import as_markdown, on_machine
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = {"requests_per_second": "{:,.0f}", "p50_ms": "{:g}", "p95_ms": "{:g}", "p99_ms": "{:g}", "failures": "{}"}
