@@ -127,7 +127,7 @@ engines-test: $(VENV)/installed-dev  ## Test portfolios on Ray and Spark, in the
 attack-test: $(VENV)/installed-dev  ## Test the attacks, and a few seconds of each on a service of their own
 	$(BIN)/python -m pytest tests/attack $(ARGS)
 
-bench: $(VENV)/installed-bench | $(VENV)/uv  ## Measure this service and its peers on this machine; needs wrk; about 20 minutes
+bench: $(VENV)/installed-bench | $(VENV)/uv  ## Measure this service and its peers on this machine; needs wrk; about an hour
 	$(BIN)/python -m bench $(ARGS)
 
 profile: $(VENV)/installed-bench  ## Show where a worker's time goes under load: a flame graph and a table in bench/results; needs wrk

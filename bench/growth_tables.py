@@ -45,7 +45,8 @@ def stages(rows: Sequence[Row]) -> Table:
     """Tabulate the share of requests' seconds that their stages explain."""
     table = new_table("route", "connections", "refused", "explained")
     for row in rows:
-        table.add_row(row["route"], str(row["connections"]), f"{row['refused']:.0%}", f"{row['explained']:.3f}")
+        name = f"{row['route']}, {row['name']}" if row["name"] else row["route"]
+        table.add_row(name, str(row["connections"]), f"{row['refused']:.0%}", f"{row['explained']:.3f}")
     return table
 
 

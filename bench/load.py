@@ -28,6 +28,7 @@ APPLICATIONS = 400  # different ones, because real traffic is a mix
 class Load:
     """What wrk measured."""
 
+    requests: int
     requests_per_second: float
     p50_ms: float
     p99_ms: float
@@ -74,6 +75,5 @@ def load(path: str, bodies: Path, *, connections: int, seconds: float, url: str 
     result = json.loads(
         next(line for line in output.splitlines() if line.startswith("RESULT ")).removeprefix("RESULT ")
     )
-    return Load(
-        result["requests"] / result["seconds"], result["p50_ms"], result["p99_ms"], result["non_2xx"], result["failed"]
-    )
+    rate = result["requests"] / result["seconds"]
+    return Load(result["requests"], rate, result["p50_ms"], result["p99_ms"], result["non_2xx"], result["failed"])

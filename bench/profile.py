@@ -20,7 +20,7 @@ from bench.cells import new_table
 from bench.experiment import Row
 from bench.load import bodies, load, require_wrk
 from bench.peer import OURS, Running, running
-from bench.tables import RESULTS, as_markdown, write_results
+from bench.tables import RESULTS, as_markdown, load_results, write_results
 from credit_risk.serving.settings import PROJECT
 
 PY_SPY = str(Path(sys.executable).with_name("py-spy"))
@@ -61,6 +61,11 @@ def main(connections: int, seconds: int, most: int, results: Path) -> None:
     (results / "profile.md").write_text(as_markdown(table) + "\n")
     table = tabulated(rows[:most])  # Markdown has no frame
     console.print(table, f"Written to {results}: profile.svg, profile.json, profile.md")
+
+
+def in_short(most: int) -> str:
+    """Give the start of the last profile's table as Markdown."""
+    return as_markdown(tabulated(load_results("profile")["rows"][:most]))
 
 
 def self_times(stacks: Sequence[str]) -> list[Row]:

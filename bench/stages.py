@@ -12,7 +12,7 @@ from bench.load import bodies, load
 from bench.peer import OURS, Running, running
 from bench.throughput import with_environment
 
-CONNECTIONS = (1, 64, 256)
+CONNECTIONS = (1, 8, 64, 256)
 BATCH = 100  # applications in a body of /classify_batch
 HURRIED = overrides(batching={"max_latency_ms": 5})  # so that 256 connections are more than can be answered in time
 ROUTES = (("/classify", "single", r'route="/classify"'), ("/classify_batch", "many", r'route="/classify_batch"'))
@@ -29,7 +29,7 @@ def stages(folder: Path, *, slices: int, seconds: float, say: Say) -> list[Row]:
                     before = _seconds(service, kind, route)
                     found = load(path, files[path], connections=count, seconds=seconds, url=service.url)
                     requests, explained = (b - a for a, b in zip(before, _seconds(service, kind, route), strict=True))
-                    share = found.non_2xx / max(1, found.requests_per_second * seconds)
+                    share = found.non_2xx / found.requests
                     row = {"route": path, "connections": count, "name": name, "refused": share}
                     rows.append(row | {"explained": explained / requests})
                     say(f"{path} at {count} connections {name}: {rows[-1]['explained']:.3f}, refused {share:.0%}")

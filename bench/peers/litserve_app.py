@@ -38,4 +38,5 @@ class Classify(litserve.LitAPI):
 if __name__ == "__main__":
     api = Classify(max_batch_size=64, batch_timeout=0.001, api_path="/classify")
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=2)
-    server.run(host="127.0.0.1", port=int(os.environ["PORT"]), num_api_servers=2, log_level="warning")
+    port = int(os.environ["PORT"])
+    server.run(host="127.0.0.1", port=port, num_api_servers=2, log_level="warning", generate_client_file=False)

@@ -20,6 +20,7 @@ from credit_risk.contract.refusals import QUEUE_FULL, WAITED_TOO_LONG
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.decider import Decider, Outcomes
 from credit_risk.deciding.laps import Laps
+from credit_risk.serving.answers import failed
 from credit_risk.serving.batching import Batching
 from credit_risk.serving.metrics import Metrics
 
@@ -37,7 +38,7 @@ class Asker(Protocol):
         """Whether nobody waits any more."""
 
     def settle(self, outcome: Decided | Exception, batch: Laps) -> None:
-        """Take a decision, which is on record, or an error. The stopwatch is that of its batch. Raises nothing."""
+        """Take a decision, which is on record, or an error. The stopwatch is that of its batch."""
 
 
 class Waiter:
@@ -162,7 +163,7 @@ class AdaptiveRunner:
             queued.append(now - waiting.since)
             if now - waiting.arrived > self._max_wait:
                 self._metrics.shed(WAITED_TOO_LONG)
-                waiting.asker.settle(UnavailableError(WAITED_TOO_LONG), laps)
+                _settle(waiting.asker, UnavailableError(WAITED_TOO_LONG), laps)
                 continue
             batch.append(waiting)
         self._metrics.queued_for(queued)
@@ -179,4 +180,11 @@ class AdaptiveRunner:
         self._metrics.batched(len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if not waiting.asker.has_gone:  # while the batch was under way
-                waiting.asker.settle(outcome, laps)
+                _settle(waiting.asker, outcome, laps)
+
+
+def _settle(asker: Asker, outcome: Decided | Exception, laps: Laps) -> None:
+    try:
+        asker.settle(outcome, laps)
+    except Exception as error:  # one connection must not harm the others of its batch
+        failed(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -160,6 +161,32 @@ def test_only_the_application_at_fault_fails(decider: Watched, metrics: Metrics,
     others = [index for index in range(20) if index != 7]
     decider.poison = None
     assert probabilities([answers[i] for i in others]) == alone(decider, [applications[i] for i in others])
+
+
+PRIVATE = "what an error says may be private"
+
+
+class Broken:
+    """One whom nothing can be told."""
+
+    has_gone = False
+
+    def settle(self, *_: Any) -> None:
+        raise RuntimeError(PRIVATE)
+
+
+def test_one_who_cannot_be_told_does_not_harm_the_others(
+    decider: Watched, metrics: Metrics, synthetic: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> list[Any]:
+        runner = AdaptiveRunner(decider, Batching(), metrics)
+        now = time.perf_counter()
+        runner.submit(synthetic.applications[0], ORIGIN, Broken(), since=now, arrived=now)
+        return await gathered(runner, synthetic.applications[1:10])
+
+    assert all(isinstance(answer, Decided) for answer in asyncio.run(scenario()))
+    assert "RuntimeError while answering a request" in caplog.text
+    assert PRIVATE not in caplog.text
 
 
 def test_it_recovers_after_a_failure(decider: Watched, metrics: Metrics, synthetic: Dataset) -> None:

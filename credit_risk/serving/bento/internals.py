@@ -23,7 +23,7 @@ from credit_risk.serving.bento.logs import HANDLER
 EXPECTED = {"bentoml": "1.4", "kantoku": "0.18", "uvicorn": "0.54"}
 # Where something is, and what must be there.
 INTERNALS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
-    ("bentoml", BentoMLContainer, ("config", "http", "prometheus_multiproc_dir")),
+    ("bentoml", BentoMLContainer, ("config", "http", "prometheus_multiproc_dir", "tracer_provider")),
     (
         "bentoml",
         bentoml.Service,
