@@ -26,6 +26,7 @@ from credit_risk.serving.settings import PROJECT
 PY_SPY = str(Path(sys.executable).with_name("py-spy"))
 RATE = 500  # samples a second
 LINE = re.compile(r":\d+\)$")
+TITLE = re.compile(r"(<text id=\"title\"[^>]*>)[^<]*")  # where py-spy puts its own command
 LOOP = "run (asyncio/runners.py)"
 WAITING = "Runner." + LOOP  # the event loop itself: what it reads, and the system calls that it makes
 console = Console(width=140)
@@ -39,7 +40,8 @@ console = Console(width=140)
 def main(connections: int, seconds: int, most: int, results: Path) -> None:
     """Run this service under load, and look at one of its workers with py-spy.
 
-    Writes profile.svg, a flame graph for a browser, and profile.json and profile.md, the functions by their own time.
+    Writes profile.svg, a flame graph of Python's part for a browser, and profile.json and profile.md, the functions by
+    their own time, with system calls.
     Looking takes some of the processor, so the rate that is told is lower than that of `make bench`. On some systems
     py-spy needs root.
     """
@@ -48,11 +50,13 @@ def main(connections: int, seconds: int, most: int, results: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="credit-risk-profile-") as folder:
         os.environ["BENTOML_HOME"] = str(Path(folder) / "bentoml")
         subprocess.run([sys.executable, "train.py"], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
-        raw = Path(folder) / "profile.raw"
+        raw, graph = Path(folder) / "profile.raw", results / "profile.svg"
         with running(OURS) as service:
             console.print(f"Looking at a worker for {seconds} s twice, with {connections} connections", style="dim")
-            rate = _look(service, Path(folder), connections, seconds, "raw", raw)
-            _look(service, Path(folder), connections, seconds, "flamegraph", results / "profile.svg")
+            rate = _look(service, Path(folder), connections, seconds, raw, "--format", "raw")
+            # Only who holds the interpreter's lock: threads that wait would fill most of the picture.
+            _look(service, Path(folder), connections, seconds, graph, "--format", "flamegraph", "--gil")
+        graph.write_text(TITLE.sub(rf"\g<1>A worker, loaded by {connections} connections", graph.read_text()))
         rows = self_times(raw.read_text().splitlines())
     write_results(
         "profile", rows, results, {"connections": connections, "seconds": seconds, "requests_per_second": rate}
@@ -95,7 +99,7 @@ def tabulated(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _look(service: Running, folder: Path, connections: int, seconds: int, form: str, written: Path) -> float:
+def _look(service: Running, folder: Path, connections: int, seconds: int, written: Path, *options: str) -> float:
     """Load the service, and have py-spy look at its busiest worker. Gives the requests a second meanwhile."""
     found: list[float] = []
 
@@ -109,19 +113,9 @@ def _look(service: Running, folder: Path, connections: int, seconds: int, form: 
     loading.join(2)  # until it is under way
     spent = service.processor_seconds()
     busiest = max(spent, key=lambda process: spent[process] - before.get(process, 0))
-    command = [
-        PY_SPY,
-        "record",
-        "--rate",
-        str(RATE),
-        "--duration",
-        str(seconds),
-        "--format",
-        form,
-        "--pid",
-        str(busiest),
-    ]
-    looked = subprocess.run([*command, "--output", str(written)], capture_output=True, text=True, check=False)
+    command = [PY_SPY, "record", "--rate", str(RATE), "--duration", str(seconds), *options]
+    command += ["--pid", str(busiest), "--output", str(written)]
+    looked = subprocess.run(command, capture_output=True, text=True, check=False)
     loading.join()
     if looked.returncode:
         raise click.ClickException(f"py-spy can't look at the service: {looked.stderr.strip().splitlines()[-1]}")

@@ -171,7 +171,8 @@ def test_an_answer_tells_how_long_its_stages_took(
     answer = httpx2.post(f"{telling.url}{path}", content=body, headers=headers)
     told = dict(re.findall(r"(\w+);dur=(\d+\.\d+)", answer.headers["server-timing"]))
     assert list(told) == STAGES[:-1]
-    assert sum(map(float, told.values())) / 1000 <= answer.elapsed.total_seconds()
+    assert all(float(milliseconds) >= 0 for milliseconds in told.values())
+    assert 0 < sum(map(float, told.values())) / 1000 <= answer.elapsed.total_seconds() + 0.05
 
 
 def test_a_refusal_tells_it_too(telling: Server) -> None:
@@ -188,26 +189,29 @@ def test_nobody_is_told_without_being_asked(server: Server) -> None:
 
 def test_a_slow_request_is_in_the_log_with_its_stages_and_nothing_of_the_applicant(telling: Server) -> None:
     many = json.dumps([SAMPLE | {"reference": "Private-17"}] * 2000)
+    time.sleep(1.1)  # a worker logs ten in a second at most
     answer = httpx2.post(f"{telling.url}/classify_batch", content=many, headers={"X-Request-Id": "slow-one"})
     assert answer.status_code == 200
-    [line] = [line for line in lines_of(telling, 1) if line.get("request_id") == "slow-one"]
+    line = slow_line(telling, "slow-one")
     assert (line["path"], line["status"], line["level"]) == ("/classify_batch", 200, "WARNING")
     assert next(iter(line["stages_ms"])) == "read"
     assert set(line["stages_ms"]) == set(STAGES)
     assert sum(line["stages_ms"].values()) == pytest.approx(line["ms"], rel=0.05)
-    assert line["ms"] <= answer.elapsed.total_seconds() * 1000
     assert "slow-one" in line["message"]
     assert "Private-17" not in telling.log.read_text()
     assert str(SAMPLE["price"]) not in json.dumps(line)
 
 
-def lines_of(server: Server, least: int) -> list[dict[str, Any]]:
-    """The lines about slow requests, once there are as many."""
-    deadline = time.monotonic() + 10
+def slow_line(server: Server, request_id: str) -> dict[str, Any]:
+    """The line about a slow request, once it is there."""
+    deadline = time.monotonic() + 20
     while True:
-        lines = [json.loads(line) for line in server.log.read_text().splitlines() if "Slow request" in line]
-        if len(lines) >= least or time.monotonic() > deadline:
-            return lines
+        lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+        found = [line for line in lines if line.get("request_id") == request_id]
+        if found:
+            [line] = found
+            return dict(line)
+        assert time.monotonic() < deadline, server.log.read_text()
         time.sleep(0.05)
 
 
@@ -263,7 +267,7 @@ def test_the_stages_of_a_traced_request_arrive_at_a_collector_and_its_id_is_in_t
                 assert httpx2.post(f"{server.url}{path}", content=body, headers=headers).status_code == 200
             for headers in ({}, {"traceparent": SAMPLED[:-1] + "0"}):
                 httpx2.post(f"{server.url}/classify", content=ONE, headers=headers)
-            logged = {line["request_id"]: line for line in lines_of(server, 2)}
+            logged = {each: slow_line(server, each) for each in ("traced/classify", "traced/classify_batch")}
         # A server that ends sends what it has.
         own = {span.attributes["request_id"]: span for span in spans if "request_id" in span.attributes}
         assert set(own) == {"traced/classify", "traced/classify_batch"}
