@@ -1,19 +1,32 @@
-"""This service, with every request profiled."""
+"""This service, with every request profiled from its last byte to its answer: the batch is decided on its way."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from contextlib import ExitStack
 
 import service
-from bench.architectures.profiling import ProfiledASGI
+from bench.architectures.profiling import ONE_AT_A_TIME, page_of, profiled
+from credit_risk.serving.bento.direct import DirectExchange
 
 svc = service.svc
-_to_asgi = svc.to_asgi
+_ask, _end = DirectExchange.ask, DirectExchange._end
+_profiles: dict[DirectExchange, ExitStack] = {}  # of the request that is worked on
 
 
-def to_asgi(*arguments: Any, **named: Any) -> ProfiledASGI:
-    """Profile all that the worker does until the answer: the batch is decided in a task of its own."""
-    return ProfiledASGI(_to_asgi(*arguments, **named), "this-service", awaits=False)
+def ask(self: DirectExchange, arrived: float) -> None:
+    if ONE_AT_A_TIME.acquire(blocking=False):
+        _profiles[self] = ExitStack()
+        _profiles[self].enter_context(profiled(os.environ["PROFILER"], page_of("this-service")))
+    _ask(self, arrived)
 
 
-svc.to_asgi = to_asgi  # type: ignore[method-assign]
+def end(self: DirectExchange, status: int) -> None:
+    _end(self, status)
+    if self in _profiles:
+        _profiles.pop(self).close()
+        ONE_AT_A_TIME.release()
+
+
+DirectExchange.ask = ask  # type: ignore[method-assign]
+DirectExchange._end = end  # type: ignore[method-assign]

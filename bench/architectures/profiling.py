@@ -64,7 +64,7 @@ class ProfiledASGI:
             await self._app(scope, receive, send)
             return
         try:
-            with profiled(os.environ["PROFILER"], _path(self._piece), awaits=self._awaits):
+            with profiled(os.environ["PROFILER"], page_of(self._piece), awaits=self._awaits):
                 await self._app(scope, receive, send)
         finally:
             ONE_AT_A_TIME.release()
@@ -80,7 +80,7 @@ class ProfiledWSGI:
         if not _is_prediction(environ["PATH_INFO"]) or not ONE_AT_A_TIME.acquire(blocking=False):
             return self._app(environ, start_response)  # type: ignore[no-any-return]
         try:
-            with profiled(os.environ["PROFILER"], _path(self._piece)):
+            with profiled(os.environ["PROFILER"], page_of(self._piece)):
                 return list(self._app(environ, start_response))
         finally:
             ONE_AT_A_TIME.release()
@@ -110,5 +110,6 @@ def _is_prediction(path: str) -> bool:
     return path.endswith(("/predict", "/infer", "/classify"))
 
 
-def _path(piece: str) -> Path:
+def page_of(piece: str) -> Path:
+    """Say where the pages of a piece go."""
     return Path(os.environ["PROFILES"]) / piece
