@@ -11,12 +11,13 @@ import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from random import random
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar
 
 from credit_risk.contract.errors import RequestError
 from credit_risk.deciding.decided import Decided, Origin
 from credit_risk.deciding.laps import Laps
 from credit_risk.serving.answers import Answer, Headers, decided, refusal, refusal_of
+from credit_risk.serving.bento.exchange import Conversation
 from credit_risk.serving.bento.head import CLOSE, head_of
 from credit_risk.serving.endpoints import Endpoints
 from credit_risk.serving.http.access import BODY_LIMITS
@@ -28,22 +29,6 @@ PATH = "/classify"
 MOST_DIGITS = len(str(BODY_LIMITS[PATH]))
 NOT_PLAIN = frozenset((b"expect", b"idempotency-key", b"origin", b"prefer", b"transfer-encoding", b"upgrade"))
 HEAD = b"%bcontent-type: application/json\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
-
-
-class Conversation(Protocol):
-    """The connection that a request belongs to."""
-
-    transport: Any
-    server_state: Any
-
-    def answered(self, path: str, status: int, arrived: float, laps: Laps | None) -> None:
-        """Count an answer."""
-
-    def linger(self) -> None:
-        """Close without losing what was written."""
-
-    def on_response_complete(self) -> None:
-        """Go on with the next request."""
 
 
 class DirectPath:
@@ -73,8 +58,13 @@ class DirectPath:
         """Choose some requests for a trace, which only BentoML's middleware makes."""
         return self._traces > 0 and random() < self._traces
 
-    def exchange(self, connection: Conversation, headers: Headers, *, traced: bool) -> DirectExchange | None:
-        """Begin a POST /classify, if it is plain; `traced` says whether it was chosen."""
+    def exchange(
+        self, connection: Conversation, headers: Headers, arrived: float, *, traced: bool
+    ) -> DirectExchange | None:
+        """Begin a POST /classify whose head arrived then (perf_counter), if it is plain.
+
+        `traced` says whether it was chosen.
+        """
         request_id = authorization = length = caller = None
         for name, value in headers:
             if name == b"content-length":
@@ -95,7 +85,7 @@ class DirectPath:
             caller = name_of(keys, authorization)
             if caller is None or keys[caller].right != "decide" or keys[caller].requests_per_second is not None:
                 return None
-        return DirectExchange(connection, self, request_id, caller)
+        return DirectExchange(connection, self, request_id, caller, arrived)
 
     def head(self, headers: Headers) -> bytes:
         """Write the start of a head of an answer, with uvicorn's headers, which change once a second."""
@@ -114,13 +104,18 @@ class DirectExchange:
     scope: ClassVar = {"path": PATH}
 
     def __init__(
-        self, connection: Conversation, path: DirectPath, request_id: bytes | None, caller: str | None
+        self,
+        connection: Conversation,
+        path: DirectPath,
+        request_id: bytes | None,
+        caller: str | None,
+        arrived: float,
     ) -> None:
         self._connection = connection
         self._path = path
         self._request_id = request_id_of(request_id)
         self._caller = caller
-        self._arrived = 0.0
+        self._arrived = arrived
         self._laps: Laps | None = None
         self.body = b""
         self.more_body = self.keep_alive = True

@@ -22,6 +22,9 @@ WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 class Conversation(Protocol):
     """The connection that an exchange belongs to."""
 
+    transport: Any
+    server_state: Any
+
     def wants_body(self) -> None:
         """Go on with a body that is being read, and start its clock."""
 
@@ -33,6 +36,9 @@ class Conversation(Protocol):
 
     def linger(self) -> None:
         """Close without losing what was written."""
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
 
 
 class Exchange(RequestResponseCycle):
@@ -144,7 +150,8 @@ class Exchange(RequestResponseCycle):
         laps: Laps | None = scope.get("laps")
         if laps is not None:
             laps.end("write")
-            laps.trace_id = trace_id_of(scope["span"]) if "span" in scope else ""
+            if "span" in scope:
+                laps.trace_id = trace_id_of(scope["span"])
         self._connection.answered(scope["path"], self._status, scope["arrived"], laps)
         if laps is not None and laps.trace_id:
             tell_stages(scope["span"], laps)

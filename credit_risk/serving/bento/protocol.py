@@ -120,7 +120,7 @@ class GuardedProtocol(Parsing):
         self.is_chosen = self._direct.chooses_for_a_trace()
         if not self._is_plain or self.flow.write_paused or self.parser.should_upgrade():
             return None
-        exchange = self._direct.exchange(self, self.headers, traced=self.is_chosen)
+        exchange = self._direct.exchange(self, self.headers, self.arrived, traced=self.is_chosen)
         if exchange is not None:
             self._shedding.limit.begun()
         return exchange

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
+from time import perf_counter
 from typing import Any
 from unittest.mock import Mock
 
@@ -69,9 +70,14 @@ class Worker:
         self.limit = ConcurrencyLimit(1000, 1.0)
         self.reached: list[Any] = []
         self.counted: list[tuple[str, int]] = []
-        self.connections = Connections(100, lambda path, status, *_: self.counted.append((path, status)))
+        self.seconds: list[float] = []
+        self.connections = Connections(100, self._count)
         self._direct = DirectPath(lambda: self.endpoints, lambda: keys or {}, lambda: self.draining)
         self._config = uvicorn.Config(self._app, interface="asgi3", lifespan="off")
+
+    def _count(self, path: str, status: int, seconds: float, *_: Any) -> None:
+        self.counted.append((path, status))
+        self.seconds.append(seconds)
 
     async def _app(self, _: Any, receive: Any, send: Any) -> None:
         self.reached.append(await read_body(receive, 2**20))
@@ -125,6 +131,7 @@ def test_a_plain_request_is_decided_recorded_and_counted_without_asgi(model: Sto
     assert json.loads(body)["decision_id"] == worker.log.decisions[0].decision_id
     assert len(worker.log.decisions) == 2
     assert worker.counted == [("/classify", 200)] * 2
+    assert all(0 < seconds < 60 for seconds in worker.seconds)
     assert worker.reached == []
 
 
@@ -306,8 +313,10 @@ def test_a_body_that_does_not_end_is_given_up_with_a_word(model: StoredModel) ->
         assert b"connection: close" in answer
         assert b"x-request-id: slow" in answer
 
+    before = perf_counter()
     on_a_connection(worker, talk)
     assert worker.counted == [("/classify", 408)]
+    assert 0.05 <= worker.seconds[0] <= perf_counter() - before
 
 
 def test_whatever_goes_wrong_is_answered_and_the_rest_of_the_batch_is_not_harmed(model: StoredModel) -> None:
