@@ -45,11 +45,9 @@ def _mlserver(folder: Path, commands: Path) -> Peer:
     exported = folder / "mlserver-alone"
     command = [sys.executable, "-m", "deploy.model_server", "export", str(exported)]
     subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
-    model = exported / "model-settings.json"
-    found = [model] if model.exists() else list(exported.rglob("model-settings.json"))
-    for path in found:
-        batches = {"max_batch_size": 64, "max_batch_time": 0.001}
-        path.write_text(json.dumps(json.loads(path.read_text()) | batches))
+    [model] = exported.rglob("model-settings.json")
+    batches = {"max_batch_size": 64, "max_batch_time": 0.001}
+    model.write_text(json.dumps(json.loads(model.read_text()) | batches))
     settings = json.loads((exported / "settings.json").read_text())
     # Its ports for gRPC and metrics must be free; that of HTTP is given when it is started.
     ports = {"grpc_port": 3256, "metrics_port": 3257, "host": "127.0.0.1"}

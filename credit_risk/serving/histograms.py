@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib.metadata import version
+from itertools import repeat
 
 from prometheus_client import Histogram
 
@@ -25,15 +26,12 @@ def check_histogram(histogram: Histogram) -> None:
         )
 
 
-def observe(histogram: Histogram, values: Sequence[float]) -> None:
-    """Do what `histogram.observe` does, for many values."""
-    for bucket, count in Tally(bisect_left(histogram._upper_bounds, value) for value in values).items():
+def observe(histogram: Histogram, values: Iterable[float], times: Iterable[int] = repeat(1)) -> None:
+    """Do what `histogram.observe` does, for many values, of which each comes so many times."""
+    buckets, total = Tally[int](), 0.0
+    for value, count in zip(values, times, strict=False):
+        buckets[bisect_left(histogram._upper_bounds, value)] += count
+        total += value * count
+    for bucket, count in buckets.items():
         histogram._buckets[bucket].inc(count)
-    histogram._sum.inc(sum(values))
-
-
-def observe_times(histogram: Histogram, values: Iterable[tuple[float, int]]) -> None:
-    """Do what `histogram.observe` does, for values of which each comes so many times."""
-    for value, times in values:
-        histogram._buckets[bisect_left(histogram._upper_bounds, value)].inc(times)
-        histogram._sum.inc(value * times)
+    histogram._sum.inc(total)

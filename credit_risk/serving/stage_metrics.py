@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from credit_risk.deciding.laps import KINDS, STAGES, Kind, Laps
-from credit_risk.serving.histograms import observe, observe_times
+from credit_risk.serving.histograms import observe
 
 # Those that depend on the load, on another machine or on a disk. The others only depend on the processor.
 SLOW = ("keys", "queue", "look_up", "predict", "record")
 WAIT_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _OF_A_BATCH = frozenset(SLOW) - {"queue"}  # in which each request waits for another time
+
+
+class _Wait(NamedTuple):
+    """Single requests that wait together."""
+
+    stage: str
+    seconds: float
+    requests: int
 
 
 class StageMetrics:
@@ -36,7 +45,7 @@ class StageMetrics:
         self._totals = {each: stages.labels(*each) for each in product(STAGES, KINDS)}
         self._histograms = {each: waits.labels(*each) for each in product(SLOW, KINDS)}
         self._seconds = dict.fromkeys(self._totals, 0.0)
-        self._waits: list[tuple[str, float, int]] = []  # of single requests that wait together
+        self._waits: list[_Wait] = []
         self._queued: list[float] = []
         self._many: list[dict[str, float]] = []
 
@@ -44,7 +53,7 @@ class StageMetrics:
         """Count the seconds for which so many requests of a kind waited for a stage."""
         self._seconds[stage, kind] += seconds * requests
         if stage in _OF_A_BATCH and kind == "single":
-            self._waits.append((stage, seconds, requests))
+            self._waits.append(_Wait(stage, seconds, requests))
 
     def queued(self, seconds: Sequence[float]) -> None:
         """Count how long single requests queued, one by one."""
@@ -62,8 +71,8 @@ class StageMetrics:
             self._seconds[each] = 0.0
         observe(self._histograms["queue", "single"], self._queued)
         for stage in _OF_A_BATCH:
-            waits = [(seconds, requests) for of, seconds, requests in self._waits if of == stage]
-            observe_times(self._histograms[stage, "single"], waits)
+            waits = [wait for wait in self._waits if wait.stage == stage]
+            observe(self._histograms[stage, "single"], [w.seconds for w in waits], [w.requests for w in waits])
         for stage in SLOW:
             observe(self._histograms[stage, "many"], [found[stage] for found in self._many if stage in found])
         for added_up in (self._waits, self._queued, self._many):

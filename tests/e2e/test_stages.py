@@ -136,8 +136,10 @@ def test_the_waits_for_what_can_be_slow_are_on_a_histogram(server: Server) -> No
     before = [waits(*each) for each in found]
     load(server, 16, "/classify", ONE)
     load(server, 4, "/classify_batch", MANY)
-    time.sleep(FLUSH_SECONDS * 8)
-    assert [waits(*each) - b for each, b in zip(found, before, strict=True)] == [REQUESTS] * len(found)
+    deadline = time.monotonic() + 20  # until the workers have handed over what they have added up
+    while (counted := [waits(*each) - b for each, b in zip(found, before, strict=True)]) != [REQUESTS] * len(found):
+        assert time.monotonic() < deadline, counted
+        time.sleep(FLUSH_SECONDS)
     seconds = all_of(server, "credit_risk_wait_seconds_sum", 'requests="single",stage="predict"')
     assert seconds == pytest.approx(
         all_of(server, "credit_risk_stage_seconds_total", 'requests="single",stage="predict"')

@@ -50,9 +50,12 @@ def test_many_values_are_observed_as_if_one_by_one() -> None:
         Histogram(name, "", buckets=module.LATENCY_BUCKETS, registry=registry) for name in ("together", "single")
     )
     observe(together, values)
-    for value in values:
+    observe(together, values[:3], [2, 1, 3])
+    for value in [*values, *values[:1] * 2, values[1], *values[2:3] * 3]:
         single.observe(value)
-    assert samples(together) == samples(single)
+    found, expected = samples(together), samples(single)
+    assert [sample[:2] for sample in found] == [sample[:2] for sample in expected]
+    assert [sample[2] for sample in found] == pytest.approx([sample[2] for sample in expected])
 
 
 def samples(histogram: Histogram) -> list[tuple[str, str | None, float]]:

@@ -134,10 +134,9 @@ class CreditRiskService(bentoml.Service[T]):
         bentoml_app.router.routes[:0] = page_routes(self.openapi_spec, self.startup.model.report)
         self.paths = paths_of(bentoml_app.router.routes)
         settings, rulebook = self.startup.settings, (self.current.terms, self.current.catalogue, self.current.keys)
-        is_draining = lambda: self.drain.draining  # noqa: E731
-        speak_for(settings, self.startup.batching, lambda: self.endpoints, self.current.keys, is_draining)
+        speak_for(settings, self.startup.batching, lambda: self.endpoints, self.current.keys, self._is_draining)
         app: ASGIApp = KnownPaths(Admission(WholeBody(OneErrorBody(bentoml_app))), self.paths)
-        app = with_routes_beside(app, settings, self.startup.release, *rulebook, is_draining)
+        app = with_routes_beside(app, settings, self.startup.release, *rulebook, self._is_draining)
         app = Confined(app)
         if settings.fast_path:
             app = FastPath(app, lambda: self.endpoints)
@@ -156,6 +155,9 @@ class CreditRiskService(bentoml.Service[T]):
             instance = super().__call__()
         self.endpoints = instance.endpoints
         return instance
+
+    def _is_draining(self) -> bool:
+        return self.drain.draining
 
     def tell_what_is_in_use(self, metrics: Metrics) -> None:
         """Show what is in use on /metrics, now and whenever it changes."""
