@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from credit_risk.contract.errors import UnavailableError
 from credit_risk.record.large import LARGE, PART, LargeFiles, RecordFolder
-from credit_risk.record.seal import Seal
-from tests.record.sealed_logs import KEY, a_record, files_in, found_in, lines_of, seal_of, sealed_files
+from credit_risk.record.open_file import OpenFile
+from tests.record.sealed_logs import a_record, files_in, found_in, lines_of, seal_of, sealed_files
 
 ROWS = 10 * PART
 
 
-def folder_of(folder: Path, seal: Seal | None = None) -> RecordFolder:
-    seal = seal or seal_of(folder)
+def folder_of(folder: Path) -> RecordFolder:
+    seal = seal_of(folder)
     large = LargeFiles(folder, fsync="never", rotate_bytes=2**30, keep_days=None, seal=seal)
     return RecordFolder(sealed_files(folder, seal=seal, rotate_bytes=2**30), large)
 
@@ -120,29 +122,48 @@ def test_a_caller_who_goes_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     assert not found_in(tmp_path).faults
 
 
-def test_nothing_is_signed_that_could_be_taken_back(tmp_path: Path) -> None:
-    """Heads are due all the time. Each stands behind a whole request."""
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_nothing_is_signed_that_could_be_taken_back(tmp_path: Path, is_cancelled: bool) -> None:
+    """A head that is due in the middle of a large request waits for its end."""
 
     async def run() -> None:
-        log = folder_of(tmp_path, Seal(KEY, seconds=0.0001))
-        for number in range(20):
-            large = asyncio.ensure_future(log.append(records(ROWS)))
-            for _ in range(number % 9):
-                await asyncio.sleep(0.0002)
-            if number % 2:
-                large.cancel()
-            await asyncio.gather(large, return_exceptions=True)
-            await asyncio.sleep(0.001)
+        log = folder_of(tmp_path)
+        await log.append(records(ROWS))
+        large = asyncio.ensure_future(log.append(records(ROWS)))
+        await asyncio.sleep(0)
+        signing = asyncio.ensure_future(log._large._sign())
+        for _ in range(4):
+            await asyncio.sleep(0)
+        [path] = files_in(tmp_path)
+        assert ROWS < numbers_in(path) < 2 * ROWS
+        assert b'"signature"' not in path.read_bytes()
+        if is_cancelled:
+            large.cancel()
+        await asyncio.gather(large, signing, return_exceptions=True)
+        assert numbers_in(path) == (ROWS if is_cancelled else 2 * ROWS)
+        assert b'"signature"' in lines_of(path)[-1]
         log.close()
 
     asyncio.run(run())
     assert not found_in(tmp_path).faults
-    for path in files_in(tmp_path):
-        since = 0
-        for line in lines_of(path):
-            since += b'"status"' in line
-            if b'"signature"' in line:
-                assert since % ROWS == 0
+
+
+def test_a_file_that_is_about_to_be_closed_is_not_touched_any_more(tmp_path: Path) -> None:
+    """Its descriptor may soon be another file's."""
+    path = tmp_path / "decisions.ndjson"
+    file, may_close = OpenFile(path), threading.Event()
+    before = file.end
+    file.write([b"a line\n"])
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(may_close.wait)
+        file.close(thread, sync=False)
+        try:
+            with pytest.raises(OSError, match="closed"):
+                file.write([b"another\n"])
+            file.take_back(before)
+        finally:
+            may_close.set()
+    assert path.read_bytes() == b"a line\n"
 
 
 def test_a_log_that_is_closed_in_the_middle_is_like_one_whose_worker_was_killed(tmp_path: Path) -> None:
