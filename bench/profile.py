@@ -28,7 +28,7 @@ RATE = 500  # samples a second
 LINE = re.compile(r":\d+\)$")
 TITLE = re.compile(r"(<text id=\"title\"[^>]*>)[^<]*")  # where py-spy puts its own command
 LOOP = "run (asyncio/runners.py)"
-WAITING = "Runner." + LOOP  # the event loop itself: what it reads, and the system calls that it makes
+EVENT_LOOP = "Runner." + LOOP  # as py-spy shows what runs in C
 console = Console(width=140)
 
 
@@ -41,9 +41,8 @@ def main(connections: int, seconds: int, most: int, results: Path) -> None:
     """Run this service under load, and look at one of its workers with py-spy.
 
     Writes profile.svg, a flame graph of Python's part for a browser, and profile.json and profile.md, the functions by
-    their own time, with system calls.
-    Looking takes some of the processor, so the rate that is told is lower than that of `make bench`. On some systems
-    py-spy needs root.
+    their own time, with system calls. Looking takes some of the processor, so the rate that is told is lower than that
+    of `make bench`. On some systems py-spy needs root.
     """
     require_wrk()
     results.mkdir(parents=True, exist_ok=True)
@@ -63,7 +62,6 @@ def main(connections: int, seconds: int, most: int, results: Path) -> None:
     )
     table = tabulated(rows[:most])
     (results / "profile.md").write_text(as_markdown(table) + "\n")
-    table = tabulated(rows[:most])  # Markdown has no frame
     console.print(table, f"Written to {results}: profile.svg, profile.json, profile.md")
 
 
@@ -94,7 +92,9 @@ def tabulated(rows: Sequence[Row]) -> Table:
     """Tabulate functions."""
     table = new_table("function", "self", "with what it calls")
     for row in rows:
-        name = "the event loop: reading, and waiting for what to do" if row["function"] == WAITING else row["function"]
+        name = (
+            "the event loop: reading, and waiting for what to do" if row["function"] == EVENT_LOOP else row["function"]
+        )
         table.add_row(name, f"{row['self']:.1%}", f"{row['below']:.1%}")
     return table
 

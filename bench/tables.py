@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -46,6 +47,7 @@ def markdown(experiment: str, **selection: Any) -> str:
 
 def as_markdown(table: Table) -> str:
     """Write a table as Markdown."""
+    table = copy(table)
     table.box, table.title = box.MARKDOWN, None
     text = io.StringIO()
     Console(file=text, width=250).print(table)

@@ -283,17 +283,18 @@ def test_the_stages_of_a_traced_request_arrive_at_a_collector_and_its_id_is_in_t
         assert "price" not in str(spans)
 
 
-def test_a_share_of_the_requests_without_a_trace_gets_one() -> None:
+@pytest.mark.parametrize(("path", "body"), [("/classify", ONE), ("/classify_batch", MANY)], ids=["single", "many"])
+def test_a_share_of_the_requests_without_a_trace_gets_one(path: str, body: bytes) -> None:
     with collecting() as (address, spans):
         tracing = {"exporter_type": "otlp", "sample_rate": 0.25, "otlp": {"protocol": "http", "endpoint": address}}
         with tracing_server(tracing) as server:
-            load(server, 8, "/classify", ONE)
-            load(server, 8, "/classify", ONE, f"traceparent: {SAMPLED[:-1]}0\r\n")
+            load(server, 4, path, body)
+            load(server, 4, path, body, f"traceparent: {SAMPLED[:-1]}0\r\n")
         requests = [span for span in spans if "request_id" in span.attributes]
         # Of 512 requests a quarter are 128; one draw in a million would be outside.
         assert 80 <= len(requests) <= 180
         assert len({span.trace for span in requests}) == len(requests)
-        assert len([span for span in spans if span.name == "predict"]) == len(requests)
+        assert {span.parent for span in spans if span.name == "predict"} == {span.id for span in requests}
 
 
 def tracing_server(tracing: dict[str, Any]) -> Any:

@@ -54,9 +54,9 @@ class DirectPath:
         self._headers: Headers = []
         self._head = b""
 
-    def chooses_for_a_trace(self) -> bool:
-        """Choose some requests for a trace, which only BentoML's middleware makes."""
-        return self._traces > 0 and random() < self._traces
+    def chooses_for_a_trace(self, url: bytes) -> bool:
+        """Choose some requests to /classify for a trace. BentoML's middleware chooses among those of other routes."""
+        return self._traces > 0 and url.partition(b"?")[0] == b"/classify" and random() < self._traces
 
     def exchange(
         self, connection: Conversation, headers: Headers, arrived: float, *, traced: bool

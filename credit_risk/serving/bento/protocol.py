@@ -117,7 +117,7 @@ class GuardedProtocol(Parsing):
         return self._shedding.reason(self.headers, self.arrived) if self._is_plain else None
 
     def direct(self) -> DirectExchange | None:
-        self.is_chosen = self._direct.chooses_for_a_trace()
+        self.is_chosen = self._direct.chooses_for_a_trace(self.url)
         if not self._is_plain or self.flow.write_paused or self.parser.should_upgrade():
             return None
         exchange = self._direct.exchange(self, self.headers, self.arrived, traced=self.is_chosen)

@@ -12,6 +12,7 @@ from typing import Any
 
 from bentoml._internal.configuration.containers import BentoMLContainer
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, SamplingResult
 
 from credit_risk.deciding.laps import Laps
@@ -20,14 +21,18 @@ CHOSEN: ContextVar[bool] = ContextVar("chosen", default=False)  # whether a requ
 
 
 class _Chosen(Sampler):
-    """Samples requests that were chosen before they came here, and others as another sampler does."""
+    """Samples requests that were chosen before they came here, and others as another sampler does.
+
+    A request that came with a trace of its own is as its caller says.
+    """
 
     def __init__(self, otherwise: Sampler) -> None:
         self._otherwise = otherwise
 
-    def should_sample(self, *arguments: Any, **named: Any) -> SamplingResult:
-        sampler = ALWAYS_ON if CHOSEN.get() else self._otherwise
-        return sampler.should_sample(*arguments, **named)
+    def should_sample(self, parent_context: Context | None, *arguments: Any, **named: Any) -> SamplingResult:
+        has_trace = trace.get_current_span(parent_context).get_span_context().is_valid
+        sampler = ALWAYS_ON if CHOSEN.get() and not has_trace else self._otherwise
+        return sampler.should_sample(parent_context, *arguments, **named)
 
     def get_description(self) -> str:
         return self._otherwise.get_description()
